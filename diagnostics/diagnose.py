@@ -1,0 +1,44 @@
+"""From signals to a report: every rule that has its data is run, then one verdict is given. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diagnostics.findings import Facts, Finding, Report, Rule
+from diagnostics.rules import RULES
+from diagnostics.signals import Signals
+from diagnostics.verdict import judge
+
+
+def diagnose(signals: Signals, facts: Facts | None = None, rules: Sequence[Rule] = RULES) -> Report:
+    """What the signals of one training mean.
+
+    `facts` are things known beside the signals: `trivial_loss` (the loss of the best constant
+    prediction), `ended` (`finished`, `stopped` or `failed`; left out while it is running). A rule
+    that raises is listed in `Report.errors`, one that lacks data in `Report.not_run`.
+    """
+    facts = facts or {}
+    findings: list[Finding] = []
+    not_run: dict[str, str] = {}
+    errors: dict[str, str] = {}
+    for rule in rules:
+        missing = _missing(rule, signals)
+        if missing:
+            not_run[rule.name] = missing
+            continue
+        try:
+            findings.extend(rule.check(signals, facts))
+        except Exception as error:  # a broken rule must be seen, but must not stop a training
+            errors[rule.name] = f"{type(error).__name__}: {error}"
+    findings.sort(key=lambda finding: (-finding.severity, finding.step, finding.kind))
+    verdict, statistics = judge(signals, facts, findings)
+    return Report(verdict, tuple(findings), statistics, not_run, errors)
+
+
+def _missing(rule: Rule, signals: Signals) -> str:
+    lacks = [
+        f"{rows} rows of {name!r} (there are {len(signals[name]) if name in signals else 0})"
+        for name, rows in rule.needs.items()
+        if name not in signals or len(signals[name]) < rows
+    ]
+    return "needs " + " and ".join(lacks) if lacks else ""

@@ -1,0 +1,1 @@
+"""Which point next, where it trains, and what the answers taught us."""

@@ -1,0 +1,97 @@
+"""The command line: words for the same functions. Loads nothing heavy before a command is chosen."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+STORAGE, TRACKING, RUNS = "sqlite:///studies.db", "sqlite:///mlflow.db", "searcher-runs"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code: 0 when all went well, 2 for something a person has to mend."""
+    arguments = _parser().parse_args(argv)
+    from searcher import commands
+    from searcher.errors import SearcherError
+    from trainers.errors import TrainerError
+
+    try:
+        command = getattr(commands, f"{arguments.command}_command")
+        return int(command(arguments))
+    except (SearcherError, TrainerError) as error:
+        print(f"searcher: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="searcher", description="Hyperparameter search for PyTorch with a diagnosis for every trial."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    commands.add_parser("list", help="the studies that come along")
+
+    run = commands.add_parser("run", help="run a study, or go on with it")
+    run.add_argument(
+        "study", metavar="STUDY", help="a name from 'searcher list', or the path of a .toml file"
+    )
+    _add_places(run)
+    _add_run_options(run)
+
+    status = commands.add_parser("status", help="every recorded study, or one, in a few lines")
+    status.add_argument("study", metavar="STUDY", nargs="?", help="the name of a recorded study")
+    _add_storage(status)
+
+    show = commands.add_parser("show", help="a recorded study: its space and all of its trials")
+    show.add_argument("study", metavar="STUDY", help="the name of a recorded study")
+    _add_storage(show)
+
+    best = commands.add_parser("best", help="the best settings of a study, as TOML")
+    best.add_argument("study", metavar="STUDY", help="the name of a recorded study")
+    best.add_argument("--model", metavar="FILE", help="also save the best trial's weights to FILE")
+    best.add_argument("--runs", default=RUNS, metavar="DIR", help="folder of the trials' files (%(default)s)")
+    _add_storage(best)
+
+    ui = commands.add_parser("ui", help="open MLflow's pages on the record")
+    ui.add_argument("--tracking-uri", default=TRACKING, metavar="URI", help="MLflow's store (%(default)s)")
+    ui.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
+    ui.add_argument("--port", type=int, default=5000, help="port to serve on (%(default)s)")
+    return parser
+
+
+def _add_storage(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--storage", default=STORAGE, metavar="URL", help="Optuna's store (%(default)s)")
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    _add_storage(parser)
+    parser.add_argument(
+        "--tracking-uri", default=TRACKING, metavar="URI", help="MLflow's store (%(default)s)"
+    )
+    parser.add_argument("--no-tracking", action="store_true", help="keep no record in MLflow")
+    parser.add_argument(
+        "--runs", default=RUNS, metavar="DIR", help="folder of the trials' files (%(default)s)"
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help="folder of the data (or set SEARCHER_DATA)")
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--trials", type=int, metavar="N", help="trials the study has in all")
+    parser.add_argument("--hours", type=float, metavar="H", help="hours the study may take in all")
+    parser.add_argument("--name", metavar="NAME", help="record the study under another name")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the search")
+    parser.add_argument("--slots", type=int, metavar="N", help="trials at once (one per GPU or core)")
+    parser.add_argument("--launcher", metavar="NAME", help="where trials train: local or inprocess")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a fixed setting; may be repeated"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object for each event")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""What each command of the command line does. Heavy packages are loaded by the command that needs them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from searcher.errors import NotFound, SearcherError
+
+
+def list_command(_arguments: argparse.Namespace) -> int:
+    """The studies that come along."""
+    from searcher.catalog import shipped
+
+    table = Table(box=None, padding=(0, 2), header_style="bold")
+    table.add_column("study", no_wrap=True)
+    table.add_column("question")
+    for entry in shipped():
+        table.add_row(entry.name, entry.question)
+    Console().print(table)
+    print("\nrun one with: searcher run STUDY; the path of your own .toml file works as well")
+    return 0
+
+
+def run_command(arguments: argparse.Namespace) -> int:
+    """Run a study, or go on with it."""
+    from searcher.catalog import find_study
+    from searcher.checks import check_file, check_sources
+    from searcher.spec import read_spec
+    from searcher.study import Places, run_study
+    from searcher.views import choose_view
+
+    path = find_study(arguments.study)
+    spec = read_spec(path, _changes(arguments))
+    check_file(spec, path)
+    check_sources(spec)
+    tracking = None if arguments.no_tracking else arguments.tracking_uri
+    places = Places(arguments.storage, tracking, Path(arguments.runs))
+    with choose_view(arguments.json) as view:
+        results = run_study(spec, places, view)
+    if not arguments.json:
+        _print_end(spec, results, arguments, tracking)
+    return 0
+
+
+def status_command(arguments: argparse.Namespace) -> int:
+    """Every recorded study, or one, in a few lines."""
+    from searcher.store import load_study, recorded_names
+    from searcher.summary import best_line, verdict_counts
+
+    names = [arguments.study] if arguments.study else recorded_names(arguments.storage)
+    if not names:
+        print(f"no study is recorded in {arguments.storage}; start one with: searcher run digits-mlp")
+    for name in names:
+        store = load_study(name, arguments.storage)
+        results = store.results()
+        states = ", ".join(f"{count} {state}" for state, count in store.states().items()) or "no trials yet"
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in verdict_counts(results).items())
+        print(f"{name}: {states}")
+        print(f"  best: {best_line(store.spec, results)}")
+        if verdicts:
+            print(f"  verdicts: {verdicts}")
+    return 0
+
+
+def show_command(arguments: argparse.Namespace) -> int:
+    """A recorded study: its space and all of its trials."""
+    from searcher.store import load_study
+    from searcher.views.tables import space_table, trials_table
+
+    store = load_study(arguments.study, arguments.storage)
+    console = Console()
+    console.print(Text(store.spec.name, style="bold"), Text(store.spec.question))
+    console.print(space_table(store.spec))
+    console.print(trials_table(store.spec, store.results()))
+    for number, point in store.unfinished():
+        console.print(f"trial {number} is running or queued: {dict(point.sampled)}")
+    return 0
+
+
+def best_command(arguments: argparse.Namespace) -> int:
+    """The best settings as TOML; with `--model` its weights too."""
+    from searcher.records import WEIGHTS, trial_folder
+    from searcher.store import load_study
+    from searcher.summary import best_line, best_result, settings_toml
+
+    store = load_study(arguments.study, arguments.storage)
+    results = store.results()
+    best = best_result(store.spec, results)
+    if best is None:
+        raise NotFound(f"study {arguments.study!r} has no best trial: {best_line(store.spec, results)}")
+    print(f"# {best_line(store.spec, results)}")
+    print(settings_toml(best.settings), end="")
+    if arguments.model:
+        weights = trial_folder(Path(arguments.runs) / store.spec.name, best.number) / WEIGHTS
+        if not weights.exists():
+            raise NotFound(
+                f"the weights of trial {best.number} are not at {weights}; "
+                "name the folder of the trials' files with --runs"
+            )
+        _copy(weights, Path(arguments.model))
+        print(f"saved the weights of trial {best.number} to {arguments.model}", file=sys.stderr)
+    return 0
+
+
+def ui_command(arguments: argparse.Namespace) -> int:
+    """Serve MLflow's pages on the record until Ctrl-C."""
+    environment = {
+        **os.environ,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", arguments.tracking_uri]
+    command += ["--host", arguments.host, "--port", str(arguments.port)]
+    print(
+        f"MLflow's pages come up at http://{arguments.host}:{arguments.port} (Ctrl-C ends them)", flush=True
+    )
+    try:
+        return subprocess.run(command, env=environment, check=False).returncode
+    except KeyboardInterrupt:
+        return 0
+
+
+def _changes(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """What the options change in the study file: section -> setting -> value."""
+    given = {
+        "": {"name": arguments.name},
+        "train": {**_settings(arguments.set), "data_dir": arguments.data_dir},
+        "search": {"trials": arguments.trials, "hours": arguments.hours, "seed": arguments.seed},
+        "dispatch": {"slots": arguments.slots, "launcher": arguments.launcher},
+    }
+    return {
+        section: {name: value for name, value in values.items() if value is not None}
+        for section, values in given.items()
+    }
+
+
+def _settings(pairs: list[str]) -> dict[str, Any]:
+    """`NAME=VALUE` pairs; a value that is not TOML is taken as text."""
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise SearcherError(f"--set takes NAME=VALUE, such as --set epochs=3, but got {pair!r}")
+        try:
+            settings[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            settings[name] = value
+    return settings
+
+
+def _print_end(spec: Any, results: Any, arguments: argparse.Namespace, tracking: str | None) -> None:
+    from searcher.views.tables import end_of_study
+
+    Console().print(end_of_study(spec, results))
+    elsewhere = "" if arguments.storage == "sqlite:///studies.db" else f" --storage {arguments.storage}"
+    print("where to look next:")
+    print(f"  searcher show {spec.name}{elsewhere}    every trial and what became of it")
+    print(f"  searcher best {spec.name}{elsewhere}    the best settings as TOML")
+    if tracking is not None:
+        uri = "" if tracking == "sqlite:///mlflow.db" else f" --tracking-uri {tracking}"
+        print(f"  searcher ui{uri}    compare the trials in MLflow")
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise SearcherError(f"the weights cannot be saved to {target}: {error.strerror}") from None

@@ -1,0 +1,54 @@
+"""Running one job: the same few lines for every launcher, whatever process they run in."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+from searcher.launchers.job import End, Ended, Job
+from trainers.errors import OwnCodeError, TrainerError
+from trainers.progress import Progress
+
+
+def run_job(job: Job) -> Iterator[Progress | Ended]:
+    """What the trainer says, then how it ended. Raises nothing: a failure is data."""
+    try:
+        yield from _start(job)
+    except TrainerError as error:
+        yield Ended(End.MISTAKE, str(error))
+    except Exception as error:
+        end = End.OUT_OF_MEMORY if _is_out_of_memory(error) else End.ERROR
+        yield Ended(end, f"{type(error).__name__}: {error}", traceback.format_exc())
+    else:
+        yield Ended(End.FINISHED)
+
+
+def _start(job: Job) -> Iterator[Progress]:
+    if job.trainer is None:
+        from trainers.config import config_from
+        from trainers.loop import train
+
+        yield from train(config_from(job.settings))
+        return
+    from trainers.owncode import load_object
+
+    stream: Any = load_object(job.trainer, "trainer")(dict(job.settings))
+    if not hasattr(stream, "__next__"):
+        raise OwnCodeError(
+            f"trainer {job.trainer!r} has to be a generator of Progress, but returned "
+            f"{type(stream).__name__}; use 'yield' in it"
+        )
+    for progress in stream:
+        if not isinstance(progress, Progress):
+            raise OwnCodeError(
+                f"trainer {job.trainer!r} has to yield trainers.progress.Progress, but yielded "
+                f"{type(progress).__name__}"
+            )
+        yield progress
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError)

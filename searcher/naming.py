@@ -1,0 +1,32 @@
+"""Short names for people: of a trial's settings, in a run's name and in the live table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SHORT = {"learning_rate": "lr", "batch_size": "bs", "dropout": "drop", "weight_decay": "wd"}
+"""Settings that have a customary short name; others go by their own."""
+
+
+def short_value(value: Any) -> str:
+    """A value in few characters: three significant digits for numbers."""
+    if isinstance(value, bool) or not isinstance(value, float):
+        return str(value)
+    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e+")
+
+
+def short_settings(sampled: Mapping[str, Any]) -> str:
+    """The sampled settings in a line: `lr=0.0003 bs=64 batch relu`. Names speak for themselves."""
+    parts = []
+    for name, value in sampled.items():
+        if isinstance(value, str) and value != "none":
+            parts.append(value)
+        else:
+            parts.append(f"{SHORT.get(name, name)}={short_value(value)}")
+    return " ".join(parts)
+
+
+def run_name(number: int, sampled: Mapping[str, Any]) -> str:
+    """The name of a trial's run, such that names sort by number."""
+    return f"t{number:04d} {short_settings(sampled)}"[:250]

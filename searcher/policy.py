@@ -1,0 +1,51 @@
+"""What a report means for the trial and for the search. Pure: numbers in, decisions with reasons out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from diagnostics import Finding, Report, Severity
+from searcher.launchers.job import End, Ended
+from searcher.spec import Metric
+from searcher.trial import Outcome
+
+
+def stop_reason(report: Report) -> str:
+    """Why a running trial must stop, as a sentence; empty when it may go on."""
+    fatal = report.fatal
+    return f"{fatal.kind} at step {fatal.step}: {fatal.cause}" if fatal is not None else ""
+
+
+def outcome_of(ended: Ended, report: Report) -> Outcome:
+    """What the end of a trial's stream means for the search."""
+    if ended.end is End.FINISHED:
+        return Outcome.DOOMED if report.fatal is not None else Outcome.COMPLETED
+    return Outcome.DOOMED if ended.end is End.OUT_OF_MEMORY else Outcome.FAILED
+
+
+def finding_of(ended: Ended, step: int) -> Finding | None:
+    """What the launcher saw of a training that did not run to its end, as a finding."""
+    if ended.end is End.OUT_OF_MEMORY:
+        remedy = "use a smaller batch size or a smaller model"
+        return Finding("out-of-memory", Severity.FATAL, step, {"step": step}, ended.cause, remedy)
+    if ended.end in (End.DIED, End.ERROR):
+        remedy = "read the traceback or the worker's log in the trial's folder"
+        return Finding("crashed", Severity.FATAL, step, {"step": step}, ended.cause, remedy)
+    return None
+
+
+def may_retry(ended: Ended, attempts: Sequence[str], retries: int) -> bool:
+    """Whether a trial may be tried again: only when what failed was not the trial itself."""
+    return ended.end is End.DIED and len(attempts) < retries
+
+
+def stand_in(values: Iterable[float], own: Iterable[float], metric: Metric) -> float:
+    """A finite value for a doomed trial: the worst that any trial, or this one, has reached.
+
+    Samplers need a number; the violated constraint tells them that it is not one to come near.
+    """
+    finite = [value for value in (*values, *own) if math.isfinite(value)]
+    if not finite:
+        return 0.0 if metric.goal == "maximize" else 1e6  # nothing is known yet: house rule
+    return min(finite) if metric.goal == "maximize" else max(finite)

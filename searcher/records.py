@@ -1,0 +1,86 @@
+"""A trial's result as plain data, as it stands in Optuna's store and in the trial's folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from diagnostics import Signals
+from diagnostics.report import from_dict, to_dict
+from searcher.trial import Evaluation, Outcome, TrialResult
+
+SIGNALS, FINDINGS, WEIGHTS = "signals.npz", "findings.json", "weights.pt"
+"""The files of a trial's folder."""
+
+
+def trial_folder(runs: Path, number: int) -> Path:
+    """Where the files of a trial lie, in the folder of its study."""
+    return runs / f"{number:05d}"
+
+
+def write_files(runs: Path, result: TrialResult) -> None:
+    """Write the signals and findings of a result into its trial's folder."""
+    folder = trial_folder(runs, result.number)
+    folder.mkdir(parents=True, exist_ok=True)
+    result.signals.save(folder / SIGNALS)
+    (folder / FINDINGS).write_text(json.dumps(to_dict(result.report), indent=1), encoding="utf-8")
+
+
+def with_signals(runs: Path, result: TrialResult) -> TrialResult:
+    """The result with its signals from its trial's folder; without any when they are not there."""
+    file = trial_folder(runs, result.number) / SIGNALS
+    return replace(result, signals=Signals.load(file)) if file.exists() else result
+
+
+def to_record(result: TrialResult) -> dict[str, Any]:
+    """The result without what Optuna's store holds anyway: its values, and its signals."""
+    best = result.best
+    return {
+        "settings": dict(result.settings),
+        "sampled": list(result.sampled),
+        "inactive": list(result.inactive),
+        "outcome": result.outcome.value,
+        "value": result.value,
+        "best": None if best is None else [best.step, best.epoch, _finite(best.metrics)],
+        "epochs": result.epochs,
+        "reason": result.reason,
+        "detail": result.detail,
+        "report": to_dict(result.report),
+        "facts": _finite(result.facts),
+        "seconds": result.seconds,
+        "ended_at": result.ended_at,
+    }
+
+
+def result_from_record(
+    number: int, record: Mapping[str, Any], values: Mapping[int, float], attempts: tuple[str, ...]
+) -> TrialResult:
+    """What `to_record` gave, as a result again."""
+    best = record["best"]
+    return TrialResult(
+        number=number,
+        settings=record["settings"],
+        sampled=tuple(record["sampled"]),
+        inactive=tuple(record["inactive"]),
+        outcome=Outcome(record["outcome"]),
+        report=from_dict(record["report"]),
+        value=record["value"],
+        values=values,
+        best=None if best is None else Evaluation(best[0], best[1], best[2]),
+        epochs=record["epochs"],
+        reason=record["reason"],
+        detail=record["detail"],
+        facts=record["facts"],
+        seconds=record["seconds"],
+        ended_at=record["ended_at"],
+        attempts=attempts,
+    )
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without numbers that JSON lacks."""
+    return {k: v for k, v in values.items() if not isinstance(v, float) or math.isfinite(v)}

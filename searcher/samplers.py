@@ -1,0 +1,168 @@
+"""Samplers and pruners by name, and draws that depend on the seed and the history alone."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna import pruners, samplers
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+Space = dict[str, BaseDistribution]
+Options = Mapping[str, Any]
+
+
+def _seed(seed: int, space: Space) -> dict[str, Any]:
+    return {"seed": seed}
+
+
+def _beside_random(seed: int, space: Space) -> dict[str, Any]:
+    return {"seed": seed, "independent_sampler": samplers.RandomSampler(seed=seed)}
+
+
+def _beside_tpe(seed: int, space: Space) -> dict[str, Any]:
+    return {"seed": seed, "independent_sampler": samplers.TPESampler(seed=seed)}
+
+
+def _one_sequence(seed: int, space: Space) -> dict[str, Any]:
+    # The sequence is one for the whole study; only what lies outside it is drawn with the trial's seed.
+    return {**_beside_random(seed, space), "seed": 0, "scramble": True}
+
+
+def _grid(seed: int, space: Space) -> dict[str, Any]:
+    return {"seed": seed, "search_space": {name: grid_values(name, d) for name, d in space.items()}}
+
+
+@dataclass(frozen=True)
+class SamplerKind:
+    """A sampler by name: its class and its defaults, given the trial's seed and the space.
+
+    `joint` says that it may be handed the declared space at once, instead of searching every
+    recorded trial for the settings they have in common.
+    """
+
+    cls: type[samplers.BaseSampler]
+    defaults: Callable[[int, Space], dict[str, Any]] = _seed
+    joint: bool = False
+
+
+SAMPLERS: dict[str, SamplerKind] = {
+    "tpe": SamplerKind(samplers.TPESampler, joint=True),
+    "gp": SamplerKind(samplers.GPSampler, _beside_random, joint=True),
+    "cma-es": SamplerKind(samplers.CmaEsSampler, _beside_tpe),
+    "random": SamplerKind(samplers.RandomSampler),
+    "qmc": SamplerKind(samplers.QMCSampler, _one_sequence),
+    "grid": SamplerKind(samplers.GridSampler, _grid),
+    "brute-force": SamplerKind(samplers.BruteForceSampler),
+    "nsga-ii": SamplerKind(samplers.NSGAIISampler),
+    "nsga-iii": SamplerKind(samplers.NSGAIIISampler),
+}
+
+PRUNERS: dict[str, tuple[type[pruners.BasePruner], Options]] = {
+    "none": (pruners.NopPruner, {}),
+    "asha": (pruners.SuccessiveHalvingPruner, {"min_resource": 1, "reduction_factor": 3}),
+    "hyperband": (pruners.HyperbandPruner, {}),
+    "median": (pruners.MedianPruner, {}),
+    "percentile": (pruners.PercentilePruner, {"percentile": 25.0}),
+    "patient": (pruners.PatientPruner, {"wrapped_pruner": None, "patience": 5}),
+    "threshold": (pruners.ThresholdPruner, {}),
+    "wilcoxon": (pruners.WilcoxonPruner, {}),
+}
+
+
+def options_of(cls: type[Any]) -> list[str]:
+    """The options a sampler or pruner takes from a study file."""
+    ours = {"self", "seed", "search_space", "independent_sampler", "constraints_func", "wrapped_pruner"}
+    return [name for name in inspect.signature(cls.__init__).parameters if name not in ours]
+
+
+def build_pruner(name: str, options: Options) -> pruners.BasePruner:
+    """The pruner `name` with its options. Raises: ValueError or TypeError for options it refuses."""
+    cls, defaults = PRUNERS[name]
+    return cls(**{**defaults, **options})
+
+
+def build_sampler(
+    name: str, options: Options, seed: int, space: Space, always: Space
+) -> samplers.BaseSampler:
+    """The sampler `name` with its options, reproducible (see `Reproducible`).
+
+    `space` holds every setting, `always` those that no condition switches off.
+    """
+    kind = SAMPLERS[name]
+
+    def build(trial_seed: int) -> samplers.BaseSampler:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return kind.cls(**{**kind.defaults(trial_seed, space), **options})
+
+    return Reproducible(build, seed, always if kind.joint else None)
+
+
+class Reproducible(samplers.BaseSampler):
+    """A sampler whose draws for trial n depend on the study's seed, on n and on the history alone.
+
+    Optuna's samplers carry a random state from trial to trial, which a killed process takes with it.
+    Here every trial gets a fresh sampler, seeded with (seed, n): a study that was interrupted goes
+    on as if it had not been, and no state has to be stored beside the trials.
+    """
+
+    def __init__(self, build: Callable[[int], samplers.BaseSampler], seed: int, joint: Space | None) -> None:
+        self._build = build
+        self._seed = seed
+        self._joint = joint
+        self._inner = build(self._seed_of(0))
+
+    def __str__(self) -> str:
+        return type(self._inner).__name__
+
+    def reseed_rng(self) -> None:
+        """Nothing to do: draws differ between trials by their number."""
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Bring in the sampler of this trial."""
+        self._inner = self._build(self._seed_of(trial.number))
+        self._inner.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> Space:
+        """The settings that are sampled together."""
+        if self._joint is not None:
+            return self._joint
+        return self._inner.infer_relative_search_space(study, trial)
+
+    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: Space) -> dict[str, Any]:
+        """Values for the settings that are sampled together."""
+        return self._inner.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """A value for one setting alone."""
+        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Let the sampler note how the trial ended."""
+        self._inner.after_trial(study, trial, state, values)
+
+    def _seed_of(self, number: int) -> int:
+        return int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
+
+
+def grid_values(name: str, distribution: BaseDistribution) -> list[Any]:
+    """Every value of a setting. Raises: ValueError for a range without steps."""
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    if isinstance(distribution, IntDistribution) and not distribution.log:
+        return list(range(distribution.low, distribution.high + 1, distribution.step))
+    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        count = round((distribution.high - distribution.low) / distribution.step) + 1
+        return [distribution.low + i * distribution.step for i in range(count)]
+    raise ValueError(f"{name} is a range without steps; a grid needs choices, whole numbers or a step")

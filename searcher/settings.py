@@ -1,0 +1,35 @@
+"""The settings of a trial: fixed and sampled ones, and the defaults of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from searcher.space import Point
+from searcher.spec import StudySpec
+from searcher.store import MACHINE
+from trainers.config import SETTINGS, config_from, default_of
+
+
+def settings_of(spec: StudySpec, point: Point) -> dict[str, Any]:
+    """Every setting of a trial, as it is recorded: no machine's paths among them.
+
+    An inactive setting has its default, so that no trial lacks a value.
+    """
+    given = {**spec.fixed, **point.sampled}
+    if spec.trainer is not None:
+        missing = {name: default_of(name) if name in SETTINGS else "none" for name in point.inactive}
+        return {**missing, **given}
+    settings = config_from({**given, **_from_metric(spec)}).settings()
+    return {name: value for name, value in settings.items() if name not in MACHINE}
+
+
+def job_settings(spec: StudySpec, settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """What the worker gets: the settings, and where it finds its data and leaves its weights."""
+    machine = {name: value for name, value in spec.fixed.items() if name in MACHINE}
+    return {**settings, **machine, "folder": str(folder.resolve())}
+
+
+def _from_metric(spec: StudySpec) -> dict[str, Any]:
+    return {"best_by": spec.metric.name, "keep": spec.metric.of}

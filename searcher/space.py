@@ -1,0 +1,97 @@
+"""The search space: distributions, conditions, and the settings a trial gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna import Trial
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from searcher.spec import Choices, Conditions, Range, StudySpec
+from trainers.config import is_continuous
+
+
+@dataclass(frozen=True)
+class Point:
+    """What one trial was given: the settings that were sampled, and those a condition switched off."""
+
+    sampled: Mapping[str, Any]
+    inactive: tuple[str, ...]
+
+
+def distribution_of(name: str, setting: Range | Choices) -> BaseDistribution:
+    """The Optuna distribution of a setting: whole numbers when its bounds are, unless `name` takes any."""
+    if isinstance(setting, Choices):
+        return CategoricalDistribution(setting.choices)
+    whole = all(isinstance(value, int) for value in (setting.low, setting.high, setting.step or 1))
+    if whole and not is_continuous(name):
+        return IntDistribution(
+            int(setting.low), int(setting.high), log=setting.log, step=int(setting.step or 1)
+        )
+    return FloatDistribution(float(setting.low), float(setting.high), log=setting.log, step=setting.step)
+
+
+def distributions(spec: StudySpec) -> dict[str, BaseDistribution]:
+    """Every setting's distribution."""
+    return {name: distribution_of(name, setting) for name, setting in spec.space.items()}
+
+
+def unconditional(spec: StudySpec) -> dict[str, BaseDistribution]:
+    """The distributions of the settings every trial has."""
+    return {name: distribution_of(name, setting) for name, setting in spec.space.items() if not setting.when}
+
+
+def suggest(trial: Trial, spec: StudySpec) -> Point:
+    """Sample every setting whose condition holds, conditions first."""
+    sampled: dict[str, Any] = {}
+    for name in conditions_first(spec):
+        setting = spec.space[name]
+        if all(sampled.get(other) in allowed for other, allowed in setting.when.items()):
+            sampled[name] = _suggest_one(trial, name, setting)
+    return point_of(sampled, spec)
+
+
+def point_of(params: Mapping[str, Any], spec: StudySpec) -> Point:
+    """The point with these values, in the order of the study file."""
+    return Point(
+        {name: params[name] for name in spec.space if name in params},
+        tuple(name for name in spec.space if name not in params),
+    )
+
+
+def find_cycle(whens: Mapping[str, Conditions]) -> list[str]:
+    """Settings whose conditions wait for each other, or an empty list."""
+    done: set[str] = set()
+    while True:
+        ready = [name for name, when in whens.items() if name not in done and done.issuperset(when)]
+        if not ready:
+            return [name for name in whens if name not in done]
+        done.update(ready)
+
+
+def _suggest_one(trial: Trial, name: str, setting: Range | Choices) -> Any:
+    distribution = distribution_of(name, setting)
+    if isinstance(distribution, CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return trial.suggest_int(
+            name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+        )
+    assert isinstance(distribution, FloatDistribution)
+    return trial.suggest_float(
+        name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+    )
+
+
+def conditions_first(spec: StudySpec) -> list[str]:
+    """The names of all settings, each after those its condition names."""
+    order: list[str] = []
+    while len(order) < len(spec.space):
+        order += [
+            name
+            for name, setting in spec.space.items()
+            if name not in order and set(setting.when) <= set(order)
+        ]
+    return order

@@ -1,0 +1,284 @@
+"""Optuna's store, the truth about every trial: opened, checked for fit, written and read back."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from searcher.errors import NotFound, StorageError, StudyChanged
+from searcher.policy import stand_in
+from searcher.records import result_from_record, to_record
+from searcher.samplers import build_pruner, build_sampler
+from searcher.space import Point, distributions, point_of, suggest, unconditional
+from searcher.spec import StudySpec, parse_spec
+from searcher.trial import Outcome, TrialResult
+from trainers.choices import unknown
+
+DEFAULT_STORAGE = "sqlite:///studies.db"
+
+BUSY_SECONDS = 30
+"""How long SQLite waits for another writer."""
+
+SPEC, RESULT, ATTEMPTS = "searcher:spec", "searcher:result", "searcher:attempts"
+"""Where, among the attributes of a study and a trial, our own record is kept."""
+
+MACHINE = frozenset({"device", "threads", "data_dir", "folder"})
+"""Settings that may differ between two runs of one study: they say where, not what."""
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+class StudyStore:
+    """One study in Optuna's store.
+
+    Every method raises StorageError when the store cannot be reached, read or written.
+    """
+
+    def __init__(self, study: optuna.Study, storage: RDBStorage, spec: StudySpec) -> None:
+        self.spec = spec
+        self._study = study
+        self._storage = storage
+        self._id = storage.get_study_id_from_name(study.study_name)
+
+    def requeue_interrupted(self) -> int:
+        """Put trials that a dead coordinator left running back into the queue; how many there were."""
+        with _translated(self._storage.url):
+            left = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            for trial in left:
+                self._requeue(trial.number)
+            return len(left)
+
+    def requeue(self, number: int) -> None:
+        """Put a running trial back into the queue: the next `ask` gives it again, as it was."""
+        with _translated(self._storage.url):
+            self._requeue(number)
+
+    def ask(self) -> tuple[Trial, Point]:
+        """The next trial: a queued one first, else a new point from the sampler."""
+        with _translated(self._storage.url):
+            trial = self._study.ask()
+            return trial, suggest(trial, self.spec)
+
+    def attempts(self, trial: Trial) -> tuple[str, ...]:
+        """Why earlier attempts at this trial ended."""
+        return tuple(trial.user_attrs.get(ATTEMPTS, ()))
+
+    def note_attempt(self, trial: Trial, cause: str) -> tuple[str, ...]:
+        """Remember why an attempt at this trial ended; all of them so far."""
+        with _translated(self._storage.url):
+            causes = (*self.attempts(trial), cause)
+            trial.set_user_attr(ATTEMPTS, list(causes))
+            return causes
+
+    def should_prune(self, trial: Trial, values: Mapping[int, float]) -> bool:
+        """Whether the study's pruner gives the trial up after these values (evaluations due -> value).
+
+        The values reach the store when the trial ends, so that a trial that was interrupted and
+        begins anew does not meet those of its first attempt.
+        """
+        with _translated(self._storage.url):
+            frozen = self._storage.get_trial(self._trial_id(trial.number))
+            frozen.intermediate_values = dict(values)
+            return bool(self._study.pruner.prune(self._study, frozen))
+
+    def stand_in(self, own: Iterable[float]) -> float:
+        """A finite value for a trial that has none to be proud of; `own` are the values it did reach."""
+        with _translated(self._storage.url):
+            finished = (TrialState.COMPLETE, TrialState.PRUNED)
+            trials = self._study.get_trials(deepcopy=False, states=finished)
+        known = [trial.value for trial in trials if trial.value is not None]
+        return stand_in(known, own, self.spec.metric)
+
+    def tell(self, trial: Trial, result: TrialResult) -> None:
+        """Write the result of a trial; with this it is finished."""
+        with _translated(self._storage.url):
+            trial_id = self._trial_id(trial.number)
+            values = dict(result.values)
+            if result.outcome is Outcome.DOOMED:
+                assert result.value is not None
+                values[max(values, default=0) + 1] = result.value
+                fatal = result.report.fatal
+                trial.set_constraint(fatal.kind if fatal is not None else "doomed", 1.0)
+            for due, value in values.items():
+                self._storage.set_trial_intermediate_value(trial_id, due, value)
+            self._storage.set_trial_user_attr(trial_id, RESULT, to_record(result))
+            if result.outcome is Outcome.COMPLETED:
+                self._study.tell(trial, result.value)
+            else:
+                state = TrialState.FAIL if result.outcome is Outcome.FAILED else TrialState.PRUNED
+                self._study.tell(trial, state=state)
+
+    def results(self) -> list[TrialResult]:
+        """The results of all finished trials, by number, without their signals."""
+        with _translated(self._storage.url):
+            trials = self._study.get_trials(deepcopy=False)
+        return [result for trial in trials if (result := _result(trial)) is not None]
+
+    def states(self) -> dict[str, int]:
+        """How many trials there are in each of Optuna's states."""
+        with _translated(self._storage.url):
+            trials = self._study.get_trials(deepcopy=False)
+        return {s.name.lower(): n for s in TrialState if (n := sum(t.state is s for t in trials))}
+
+    def unfinished(self) -> list[tuple[int, Point]]:
+        """Trials that are running or queued, with their points so far."""
+        with _translated(self._storage.url):
+            states = (TrialState.RUNNING, TrialState.WAITING)
+            trials = self._study.get_trials(deepcopy=False, states=states)
+        return [(trial.number, point_of(trial.params, self.spec)) for trial in trials]
+
+    def _requeue(self, number: int) -> None:
+        self._storage.set_trial_state_values(self._trial_id(number), TrialState.WAITING)
+
+    def _trial_id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+
+
+def open_study(spec: StudySpec, url: str) -> StudyStore:
+    """The study of `spec`, created when it is new.
+
+    Raises: StudyChanged when trials recorded under its name came from another study file.
+    """
+    space, search = distributions(spec), spec.search
+    with _translated(url):
+        storage = _open_storage(url)
+        study = optuna.create_study(
+            storage=storage,
+            study_name=spec.name,
+            direction=spec.metric.goal,
+            sampler=build_sampler(
+                search.sampler.name, search.sampler.options, search.seed, space, unconditional(spec)
+            ),
+            pruner=build_pruner(search.pruner.name, search.pruner.options),
+            load_if_exists=True,
+        )
+        recorded = study.user_attrs.get(SPEC)
+        if recorded is not None:
+            _check_fit(parse_spec(json.loads(recorded), spec.name), spec)
+        now = spec.model_dump_json()
+        if recorded != now:
+            study.set_user_attr(SPEC, now)
+        return StudyStore(study, storage, spec)
+
+
+def load_study(name: str, url: str) -> StudyStore:
+    """A recorded study. Raises: NotFound with the names that are there."""
+    with _translated(url):
+        storage = _open_storage(url)
+        names = optuna.get_all_study_names(storage)
+        if name not in names:
+            raise NotFound(f"no study {name!r} is recorded in {url}: {unknown(name, names)}")
+        study = optuna.load_study(study_name=name, storage=storage)
+        if SPEC not in study.user_attrs:
+            raise NotFound(
+                f"study {name!r} in {url} was not made by searcher: it has no study file on record"
+            )
+        return StudyStore(study, storage, parse_spec(json.loads(study.user_attrs[SPEC]), name))
+
+
+def recorded_names(url: str) -> list[str]:
+    """The names of all recorded studies."""
+    with _translated(url):
+        return list(optuna.get_all_study_names(_open_storage(url)))
+
+
+def _result(trial: FrozenTrial) -> TrialResult | None:
+    record = trial.user_attrs.get(RESULT)
+    if record is None or not trial.state.is_finished():
+        return None
+    values = {due: v for due, v in trial.intermediate_values.items() if math.isfinite(v)}
+    return result_from_record(trial.number, record, values, tuple(trial.user_attrs.get(ATTEMPTS, ())))
+
+
+def _check_fit(recorded: StudySpec, now: StudySpec) -> None:
+    differences = [
+        f"  {place}: recorded {before}, now {after}"
+        for place, (before, after) in _differences(_identity(recorded), _identity(now)).items()
+    ]
+    if differences:
+        raise StudyChanged(
+            f"the study file no longer fits the trials recorded as {now.name!r}:\n"
+            + "\n".join(differences)
+            + f"\nundo the change, or start a new study with: --name {now.name}-2"
+        )
+
+
+def _identity(spec: StudySpec) -> dict[str, Any]:
+    """What makes two runs the same study, flat: dotted place -> value."""
+    train = {name: value for name, value in spec.train.items() if name not in MACHINE}
+    space = {name: setting.model_dump(exclude_defaults=True) for name, setting in spec.space.items()}
+    parts = {"train": train, "space": space, "metric": spec.metric.model_dump()}
+    flat = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+    return {**flat, "search.seed": spec.search.seed}
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    places = [*before, *(place for place in after if place not in before)]
+    return {
+        place: (before.get(place, "nothing"), after.get(place, "nothing"))
+        for place in places
+        if before.get(place, "nothing") != after.get(place, "nothing")
+    }
+
+
+def _open_storage(url: str) -> RDBStorage:
+    sqlite = url.startswith("sqlite")
+    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if sqlite else {}
+    storage = RDBStorage(url, engine_kwargs=options)
+    if sqlite:
+        sqlalchemy.event.listen(storage.engine, "connect", _tune_sqlite)
+        storage.engine.dispose()  # connections made before the tuning
+    return storage
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    """Errors of the store in our own words."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, OSError) as error:
+        causes = [error, error.__cause__, error.__context__]
+        text = str(next((c for c in reversed(causes) if c is not None), error)).splitlines()[0]
+        raise StorageError(
+            f"the study store {_without_password(url)} cannot be used: {text}; {_advice(text)}. "
+            "What was recorded before is safe"
+        ) from error
+
+
+def _advice(text: str) -> str:
+    known = {
+        "disk is full": "free some disk space and run the same command again",
+        "readonly": "make it writable or name another one with --storage",
+        "unable to open": "its folder must exist and be writable; or name another one with --storage",
+        "locked": "another program holds it; end that one or wait, and run the same command again",
+        "module": "install the database's driver, for PostgreSQL: pip install 'searcher[postgresql]'",
+    }
+    found = (advice for sign, advice in known.items() if sign in text.lower())
+    return next(found, "check the address and that the server is running, or name another one with --storage")
+
+
+def _without_password(url: str) -> str:
+    try:
+        return str(sqlalchemy.make_url(url))
+    except sqlalchemy.exc.ArgumentError:
+        return url

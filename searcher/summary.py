@@ -1,0 +1,75 @@
+"""What a study has taught so far, in words and tables. Every function returns; none prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from diagnostics import Verdict
+from searcher.naming import short_settings
+from searcher.spec import StudySpec
+from searcher.trial import Outcome, TrialResult
+
+
+def best_result(spec: StudySpec, results: Sequence[TrialResult]) -> TrialResult | None:
+    """The best trial that was trained to its end, None when there is none."""
+    best: TrialResult | None = None
+    for result in results:
+        if result.outcome is Outcome.COMPLETED and result.value is not None:
+            known = None if best is None else best.value
+            best = result if spec.metric.is_better(result.value, known) else best
+    return best
+
+
+def sampled_of(result: TrialResult) -> dict[str, Any]:
+    """The settings the search chose for a trial."""
+    return {name: result.settings[name] for name in result.sampled}
+
+
+def verdict_counts(results: Sequence[TrialResult]) -> dict[Verdict, int]:
+    """How many trials got each verdict, in the order of the vocabulary."""
+    counts = Counter(result.verdict for result in results)
+    return {verdict: counts[verdict] for verdict in Verdict if counts[verdict]}
+
+
+def outcome_counts(results: Sequence[TrialResult]) -> dict[Outcome, int]:
+    """How many trials ended in each way."""
+    counts = Counter(result.outcome for result in results)
+    return {outcome: counts[outcome] for outcome in Outcome if counts[outcome]}
+
+
+def best_line(spec: StudySpec, results: Sequence[TrialResult]) -> str:
+    """The best result in one line."""
+    best = best_result(spec, results)
+    if best is None:
+        return f"none yet: all {len(results)} trials ended before their time" if results else "none yet"
+    settings = short_settings(sampled_of(best))
+    return f"{spec.metric.name} {best.value:.4g} by trial {best.number} ({settings})"
+
+
+def settings_toml(settings: Mapping[str, Any]) -> str:
+    """Settings as the lines of a `[train]` section; those that are not set are left out."""
+    lines = [f"{name} = {_toml(value)}" for name, value in settings.items() if value is not None]
+    return "[train]\n" + "\n".join(lines) + "\n"
+
+
+def to_markdown(spec: StudySpec, results: Sequence[TrialResult], why: str) -> str:
+    """The study as the note of its parent run."""
+    lines = [spec.question or spec.name, "", f"**Best:** {best_line(spec, results)}", ""]
+    counts = verdict_counts(results)
+    if counts:
+        lines += ["| verdict | trials |", "|---|---:|"]
+        lines += [f"| {verdict} | {count} |" for verdict, count in counts.items()]
+    if why:
+        lines += ["", f"The study ended because {why}."]
+    return "\n".join(lines)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return repr(value)

@@ -1,0 +1,126 @@
+"""One trial: the stream of its messages folded into what is known of it, and at last its result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from diagnostics import Report, Signals, Verdict, diagnose
+from searcher.spec import Metric
+from trainers.progress import Progress
+
+Facts = dict[str, float | int | str]
+
+
+class Outcome(StrEnum):
+    """How a trial ended, for the search."""
+
+    COMPLETED = "completed"
+    PRUNED = "pruned"
+    DOOMED = "doomed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation: the optimizer steps and the epochs done by then, and the metrics."""
+
+    step: int
+    epoch: float
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What one trial gave.
+
+    `value` is the objective: the metric of the evaluation `best` (the last one, if the study says
+    so); for a trial that was doomed or failed a finite stand-in. `values` maps the evaluations due so
+    far to the objective then. `reason` says why the trial ended before its time and is empty when it
+    did not; `detail` is a traceback or a log. `attempts` lists why earlier attempts at it ended.
+    """
+
+    number: int
+    settings: Mapping[str, Any]
+    sampled: tuple[str, ...]
+    inactive: tuple[str, ...]
+    outcome: Outcome
+    report: Report
+    value: float | None = None
+    values: Mapping[int, float] = field(default_factory=dict)
+    best: Evaluation | None = None
+    epochs: float = 0.0
+    reason: str = ""
+    detail: str = ""
+    signals: Signals = field(default_factory=Signals)
+    facts: Mapping[str, float | int | str] = field(default_factory=dict)
+    seconds: float = 0.0
+    ended_at: float = 0.0
+    attempts: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of the report."""
+        return self.report.verdict
+
+
+class TrialCourse:
+    """What is known of a running trial; every message goes in by `add`."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+        self.signals = Signals()
+        self.facts: Facts = {}
+        self.values: dict[int, float] = {}
+        self.best: Evaluation | None = None
+        self.step = 0
+        self.epoch = 0.0
+        self.of_epochs = math.nan
+        self.metrics_seen: set[str] = set()
+        self.report = diagnose(self.signals)
+
+    def add(self, progress: Progress) -> Report:
+        """Take in one message; what the numbers mean so far."""
+        self.step, self.epoch, self.of_epochs = progress.step, progress.epoch, progress.of_epochs
+        self.facts |= progress.facts
+        self.signals = self.signals.extend(progress.signals)
+        if progress.metrics:
+            self._evaluate(progress)
+        if progress.metrics or progress.signals:
+            self.report = diagnose(self.signals, self.facts)
+        return self.report
+
+    @property
+    def value(self) -> float | None:
+        """The metric of the best (or last) evaluation so far, None when there is none yet."""
+        return None if self.best is None else self.best.metrics[self._metric.name]
+
+    def judged(self, ended: str) -> Report:
+        """The report on the whole course; `ended` is `finished`, `stopped` or `failed`."""
+        return diagnose(self.signals, {**self.facts, "ended": ended})
+
+    def _evaluate(self, progress: Progress) -> None:
+        metrics = {name: float(value) for name, value in progress.metrics.items()}
+        self.metrics_seen |= metrics.keys()
+        last_step = max(progress.step - 1, 0)  # rows of steps are counted from 0
+        self.signals = self.signals.extend(
+            Signals.of({name: ([last_step], [value]) for name, value in metrics.items()})
+        )
+        value = metrics.get(self._metric.name)
+        if value is None:
+            return
+        if math.isfinite(value) and self._is_the_one(value):
+            self.best = Evaluation(progress.step, progress.epoch, metrics)
+        if self.value is not None:
+            self.values[self._due(progress.epoch)] = self.value
+
+    def _due(self, epoch: float) -> int:
+        """How many evaluations were due by now: the clock that trials of all batch sizes share."""
+        per_epoch = float(self.facts.get("evaluations_per_epoch", 0))
+        return math.floor(epoch * per_epoch + 1e-9) if per_epoch else len(self.values) + 1
+
+    def _is_the_one(self, value: float) -> bool:
+        return self._metric.of == "last" or self._metric.is_better(value, self.value)

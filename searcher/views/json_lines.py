@@ -1,0 +1,85 @@
+"""Events as JSON, one object a line, for machines. Names and fields are a public interface."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, TextIO
+
+from diagnostics.report import to_dict
+from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
+from searcher.summary import best_result, sampled_of
+
+
+class JsonView:
+    """Writes every event to `out`."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def __enter__(self) -> JsonView:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __call__(self, event: Event) -> None:
+        """Write one line."""
+        data = {name: _plain(value) for name, value in _data(event).items()}
+        print(json.dumps(data), file=self._out, flush=True)
+
+
+def _data(event: Event) -> dict[str, Any]:
+    match event:
+        case StudyOpened(spec, slots, results, requeued):
+            return {
+                "event": "study_opened",
+                "study": spec.name,
+                "slots": list(slots),
+                "finished": len(results),
+                "requeued": requeued,
+            }
+        case TrialStarted(number, slot, sampled, attempts):
+            return {
+                "event": "trial_started",
+                "trial": number,
+                "slot": slot,
+                "sampled": dict(sampled),
+                "attempts": list(attempts),
+            }
+        case TrialProgressed(number, course, evaluated):
+            return {
+                "event": "trial_evaluated" if evaluated else "trial_progressed",
+                "trial": number,
+                "step": course.step,
+                "epoch": course.epoch,
+                "value": course.value,
+            }
+        case TrialEnded(result, is_best):
+            return {
+                "event": "trial_ended",
+                "trial": result.number,
+                "outcome": result.outcome.value,
+                "value": result.value,
+                "reason": result.reason,
+                "is_best": is_best,
+                "seconds": result.seconds,
+                "report": to_dict(result.report),
+            }
+        case Noted(text):
+            return {"event": "noted", "text": text}
+        case StudyLeft(spec, results, why):
+            best = best_result(spec, results)
+            return {
+                "event": "study_left",
+                "study": spec.name,
+                "trials": len(results),
+                "why": why,
+                "best_trial": None if best is None else best.number,
+                "best_value": None if best is None else best.value,
+                "best_sampled": None if best is None else sampled_of(best),
+            }
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

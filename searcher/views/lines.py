@@ -1,0 +1,53 @@
+"""One line per event, for logs and pipes."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
+from searcher.naming import short_settings
+from searcher.summary import best_line
+from searcher.views.text import result_line
+
+
+class LineView:
+    """Writes every event but single steps to `out`."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def __enter__(self) -> LineView:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __call__(self, event: Event) -> None:
+        """Write one line, or none."""
+        line = _line(event)
+        if line:
+            print(line, file=self._out, flush=True)
+
+
+def _line(event: Event) -> str:
+    match event:
+        case StudyOpened(spec, slots, results, requeued):
+            before = f"; {len(results)} trials are done" if results else ""
+            again = f"; {requeued} interrupted ones begin anew" if requeued else ""
+            return f"study {spec.name} on {', '.join(slots)}{before}{again}"
+        case TrialStarted(number, slot, sampled, attempts):
+            attempt = f" (attempt {len(attempts) + 1})" if attempts else ""
+            return f"trial {number} begins on {slot}{attempt}: {short_settings(sampled)}"
+        case TrialProgressed(number, course, True):
+            value = "-" if course.value is None else f"{course.value:.4g}"
+            return f"trial {number} epoch {course.epoch:.3g} of {course.of_epochs:g}: best {value}"
+        case TrialEnded(result, is_best):
+            return result_line(result) + (" <- best so far" if is_best else "")
+        case Noted(text):
+            return text
+        case StudyLeft(spec, results, why):
+            return (
+                f"study {spec.name} left after {len(results)} trials: {why}\nbest: {best_line(spec, results)}"
+            )
+        case _:
+            return ""

@@ -1,0 +1,174 @@
+"""The live table on a terminal: the study, the best so far, what runs, what has just ended."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from searcher.budget import share_used, used_device_hours, used_hours
+from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
+from searcher.naming import short_settings, short_value
+from searcher.spec import StudySpec
+from searcher.summary import best_line, outcome_counts, sampled_of
+from searcher.trial import Outcome, TrialCourse, TrialResult
+from searcher.views.text import duration, sparkline
+
+LAST_ENDED = 6
+"""Finished trials that stay in view."""
+
+STYLES = {
+    "converged": "green",
+    "improving": "cyan",
+    "overfitting": "yellow",
+    "not-learning": "red",
+    "diverged": "bold red",
+    "non-finite": "bold red",
+    "unstable": "yellow",
+    "incomplete": "dim",
+    "failed": "bold magenta",
+}
+
+
+@dataclass
+class _Row:
+    slot: str
+    sampled: Mapping[str, Any]
+    course: TrialCourse | None = None
+
+
+class LiveView:
+    """Shows a study while it runs; at the end what stays on the screen is its summary."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console()
+        self._live = Live(console=self._console, refresh_per_second=5, get_renderable=lambda: self)
+        self._spec: StudySpec | None = None
+        self._slots: tuple[str, ...] = ()
+        self._results: list[TrialResult] = []
+        self._running: dict[int, _Row] = {}
+        self._last: deque[TrialResult] = deque(maxlen=LAST_ENDED)
+        self._began = time.time()
+        self._done_before = 0
+
+    def __enter__(self) -> LiveView:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.clear()
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Take in what happened; the screen follows by itself."""
+        match event:
+            case StudyOpened(spec, slots, results, requeued):
+                self._spec, self._slots, self._results = spec, slots, list(results)
+                self._done_before = len(results)
+                if results or requeued:
+                    self._console.print(_going_on(len(results), requeued))
+            case TrialStarted(number, slot, sampled, _):
+                self._running[number] = _Row(slot, sampled)
+            case TrialProgressed(number, course, _):
+                self._running[number].course = course
+            case TrialEnded(result, _):
+                self._running.pop(result.number, None)
+                self._results.append(result)
+                self._last.append(result)
+            case Noted(text):
+                self._console.print(Text(text, style="yellow"))
+            case StudyLeft():
+                self._running.clear()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The whole picture, drawn anew."""
+        if self._spec is not None:
+            yield self._picture(self._spec)
+
+    def _picture(self, spec: StudySpec) -> RenderableType:
+        parts: list[RenderableType] = [self._head(spec), Text("best  " + best_line(spec, self._results))]
+        if self._running:
+            parts.append(self._running_table(spec))
+        if self._last:
+            parts.append(self._ended_table(spec))
+        return Group(*parts)
+
+    def _head(self, spec: StudySpec) -> RenderableType:
+        hours = used_hours(self._results)
+        device_hours = used_device_hours(self._results)
+        share = share_used(spec.search, len(self._results) + self._share_running(), hours, device_hours)
+        counts = outcome_counts(self._results)
+        words = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "starting"
+        head = Table.grid(padding=(0, 2))
+        limit = f" of {spec.search.trials}" if spec.search.trials is not None else ""
+        head.add_row(
+            Text(spec.name, style="bold"),
+            ProgressBar(total=1.0, completed=share, width=24),
+            f"{len(self._results)}{limit} trials ({words})",
+            self._times(spec),
+        )
+        return head
+
+    def _times(self, spec: StudySpec) -> str:
+        elapsed = time.time() - self._began
+        done = len(self._results) + self._share_running() - self._done_before
+        if spec.search.trials is None or done < 1:
+            return duration(elapsed)
+        left = elapsed / done * max(0.0, spec.search.trials - self._done_before - done)
+        return f"{duration(elapsed)}, about {duration(left)} to go"
+
+    def _share_running(self) -> float:
+        courses = [row.course for row in self._running.values() if row.course is not None]
+        return sum(course.epoch / course.of_epochs for course in courses if course.of_epochs > 0)
+
+    def _running_table(self, spec: StudySpec) -> Table:
+        table = Table(box=None, padding=(0, 1), header_style="dim")
+        for heading in ("trial", "slot", "settings", "epoch", "loss", spec.metric.name, "so far"):
+            table.add_column(heading, no_wrap=heading != "settings")
+        for number, row in sorted(self._running.items()):
+            course = row.course
+            if course is None:
+                table.add_row(str(number), row.slot, short_settings(row.sampled), "starting", "", "", "")
+                continue
+            loss = course.signals.get("loss") or course.signals.get("train_loss")
+            value = "" if course.value is None else short_value(course.value)
+            fatal = course.report.fatal
+            table.add_row(
+                str(number),
+                row.slot,
+                short_settings(row.sampled),
+                f"{course.epoch:.1f}/{course.of_epochs:g}",
+                sparkline(loss.values) if loss is not None else "",
+                value,
+                Text(fatal.kind, style="bold red") if fatal is not None else Text("in order", style="dim"),
+            )
+        return table
+
+    def _ended_table(self, spec: StudySpec) -> Table:
+        table = Table(box=None, padding=(0, 1), header_style="dim")
+        for heading in ("ended", "outcome", spec.metric.name, "verdict", "settings", "why"):
+            table.add_column(heading, no_wrap=heading not in ("settings", "why"), overflow="fold")
+        for result in self._last:
+            shown = result.outcome in (Outcome.COMPLETED, Outcome.PRUNED) and result.value is not None
+            table.add_row(
+                str(result.number),
+                str(result.outcome),
+                short_value(result.value) if shown else "-",
+                Text(str(result.verdict), style=STYLES[result.verdict]),
+                short_settings(sampled_of(result)),
+                (result.reason.splitlines() or [""])[0],
+            )
+        return table
+
+
+def _going_on(done: int, requeued: int) -> str:
+    again = f", {requeued} interrupted ones begin anew" if requeued else ""
+    return f"going on: {done} trials are done{again}"

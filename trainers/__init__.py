@@ -1,0 +1,1 @@
+"""What happens in one training: settings in, a stream of `Progress` out."""

@@ -1,0 +1,238 @@
+"""The training loop: `train(config)` yields `Progress`; whoever iterates decides how far it goes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from diagnostics import Signals
+from trainers.batches import Batch, in_order, place, shuffled, some
+from trainers.checkpoint import Weights, save_weights
+from trainers.config import TrialConfig
+from trainers.data import Splits, load_data
+from trainers.device import autocast, choose_device, memory_format, peak_memory
+from trainers.losses import evaluate, goal_of, loss_function, trivial_loss
+from trainers.models import build_model
+from trainers.parts.averaging import average_weights
+from trainers.parts.optimizers import build_optimizer, set_learning_rates
+from trainers.parts.penalties import l1_penalty
+from trainers.parts.schedules import learning_rate_factor
+from trainers.progress import Progress
+
+LONG_EPOCH = 20_000
+"""Samples in an epoch for each of which one evaluation is due (house rule)."""
+
+EVALUATIONS = 10
+"""Most evaluations in an epoch."""
+
+REPORTS = 5
+"""Messages for every evaluation, so that a training that goes wrong is seen before the next one."""
+
+LONGEST_SILENCE = 50
+"""Steps without a message, at most."""
+
+EVALUATION_BATCH = 512
+"""Samples evaluated at once."""
+
+
+def train(config: TrialConfig) -> Iterator[Progress]:
+    """Train one model. The first message brings the facts; each evaluation and, between them, every
+    few steps bring one more. When it ends by itself, the kept weights lie in `config.folder`.
+
+    Raises: SettingError, DataError or OwnCodeError before the first step.
+    """
+    training = Training(config)
+    yield Progress(0, 0.0, config.epochs, facts=training.facts)
+    for batch in training.batches():
+        training.step(batch)
+        if training.evaluation_is_due:
+            yield training.evaluated()
+            if training.has_lost_patience:
+                break
+        elif training.message_is_due:
+            yield training.progress()
+    training.finish()
+
+
+class Training:
+    """The state of one training and the few things that can be done with it."""
+
+    def __init__(self, config: TrialConfig) -> None:
+        torch.set_num_threads(config.threads)
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.device = choose_device(config.device)
+        splits = load_data(config)
+        self.task = splits.shapes.task
+        layout = memory_format(self.device, config, splits.train.x.ndim)
+        self.model = build_model(config, splits.shapes).to(self.device)
+        self.model.to(memory_format=layout)  # type: ignore[call-overload]
+        self.optimizer = build_optimizer(self.model, config)
+        self.loss = loss_function(self.task, config)
+        self.average = average_weights(self.model, config.ema_decay) if config.ema_decay else None
+        self.train_data = place(splits.train, self.device, layout)
+        self.val_data = place(splits.validation, self.device, layout)
+        self.train_sample = some(self.train_data, len(splits.validation), config.data_seed)
+        self.order = torch.Generator().manual_seed(config.seed)
+        self.steps_per_epoch = math.ceil(len(self.train_data) / config.batch_size)
+        self.evaluations = _evaluations(config, len(self.train_data))
+        self.message_every = _message_every(self.steps_per_epoch / self.evaluations)
+        self.steps = 0
+        self.since = _Rows()
+        self.best = _Best(config)
+        self.facts = self._facts(splits)
+
+    def batches(self) -> Iterator[Batch]:
+        """The batches of every epoch, in an order of their own each."""
+        config = self.config
+        self.model.train()
+        for _ in range(config.epochs):
+            yield from shuffled(
+                self.train_data, config.batch_size, self.device, self.order, config.augmentation
+            )
+
+    def step(self, batch: Batch) -> None:
+        """One step of the optimizer."""
+        config, x, y = self.config, *batch
+        total = config.epochs * self.steps_per_epoch
+        factor = learning_rate_factor(self.steps, total, self.steps_per_epoch, config)
+        set_learning_rates(self.optimizer, factor)
+        self.optimizer.zero_grad()
+        with autocast(self.device, config.precision):
+            loss = self.loss(self.model(x), y)
+        penalised = loss + config.l1 * l1_penalty(self.model.parameters()) if config.l1 else loss
+        penalised.backward()  # type: ignore[no-untyped-call]
+        if config.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        self.since.add(self.steps, loss.detach(), config.learning_rate * factor)
+        self.steps += 1
+
+    @property
+    def evaluation_is_due(self) -> bool:
+        """Whether the step just done ends one of the epoch's equal parts."""
+        done = self.steps * self.evaluations
+        return done // self.steps_per_epoch > (done - self.evaluations) // self.steps_per_epoch
+
+    @property
+    def message_is_due(self) -> bool:
+        """Whether it is time to say how it goes."""
+        return self.steps % self.message_every == 0
+
+    @property
+    def has_lost_patience(self) -> bool:
+        """Whether the best evaluation is too long ago."""
+        return self.config.patience is not None and self.best.age >= self.config.patience
+
+    def progress(self) -> Progress:
+        """What was measured since the last message."""
+        return Progress(self.steps, self._epochs_done, self.config.epochs, signals=self.since.take())
+
+    def evaluated(self) -> Progress:
+        """What was measured since the last message, and an evaluation on train and validation data."""
+        signals, seconds = self.since.take(), self.since.seconds_per_step
+        model = self.model if self.average is None else self.average.module
+        metrics: dict[str, float] = {}
+        with autocast(self.device, self.config.precision):
+            for name, split in (("train", self.train_sample), ("val", self.val_data)):
+                batches = in_order(split, EVALUATION_BATCH, self.device)
+                found = evaluate(model, batches, self.task)
+                metrics |= {f"{name}_{metric}": value for metric, value in found.items()}
+        self.best.note(metrics, model)
+        facts = {"step_seconds": seconds, "peak_memory_mb": peak_memory(self.device)}
+        self.since.restart_clock()
+        return Progress(self.steps, self._epochs_done, self.config.epochs, metrics, signals, facts)
+
+    def finish(self) -> None:
+        """Write the kept weights."""
+        if self.config.folder is not None and self.best.weights is not None:
+            save_weights(Path(self.config.folder) / "weights.pt", self.best.weights, self.config)
+
+    @property
+    def _epochs_done(self) -> float:
+        return self.steps / self.steps_per_epoch
+
+    def _facts(self, splits: Splits) -> dict[str, float | int | str]:
+        targets, shapes = splits.train.y, splits.shapes
+        return {
+            "task": shapes.task,
+            "outputs": shapes.outputs,
+            "trivial_loss": trivial_loss(targets, shapes.task, shapes.outputs),
+            "train_samples": len(splits.train),
+            "validation_samples": len(splits.validation),
+            "data_digest": splits.digest,
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "steps_per_epoch": self.steps_per_epoch,
+            "evaluations_per_epoch": self.evaluations,
+            "device": str(self.device),
+        }
+
+
+class _Rows:
+    """Rows measured since the last message; the losses stay on the device until they are taken."""
+
+    def __init__(self) -> None:
+        self.seconds_per_step = 0.0
+        self._clear()
+        self.restart_clock()
+
+    def add(self, step: int, loss: Tensor, rate: float) -> None:
+        self._steps.append(step)
+        self._losses.append(loss)
+        self._rates.append(rate)
+
+    def take(self) -> Signals:
+        """The rows as signals: the only wait for the device between two messages."""
+        losses = torch.stack(self._losses).float().cpu().numpy()
+        self.seconds_per_step = (time.perf_counter() - self._started) / len(self._steps)
+        signals = Signals.of({"loss": (self._steps, losses), "learning_rate": (self._steps, self._rates)})
+        self._clear()
+        self.restart_clock()
+        return signals
+
+    def restart_clock(self) -> None:
+        """Leave out of the time per step what was not a step."""
+        self._started = time.perf_counter()
+
+    def _clear(self) -> None:
+        self._steps: list[int] = []
+        self._losses: list[Tensor] = []
+        self._rates: list[float] = []
+
+
+class _Best:
+    """The evaluation to keep: the best one by a metric, or the last."""
+
+    def __init__(self, config: TrialConfig) -> None:
+        self._metric = config.best_by
+        self._sign = 1.0 if goal_of(config.best_by) == "minimize" else -1.0
+        self._last = config.keep == "last"
+        self._value = math.inf
+        self.weights: Weights | None = None
+        self.age = 0
+
+    def note(self, metrics: dict[str, float], model: nn.Module) -> None:
+        """Look at an evaluation; remember the weights when they are the ones to keep."""
+        value = self._sign * metrics.get(self._metric, math.inf)
+        better = value < self._value
+        self.age = 0 if better else self.age + 1
+        self._value = min(value, self._value)
+        if better or self._last:
+            self.weights = {name: tensor.to("cpu", copy=True) for name, tensor in model.state_dict().items()}
+
+
+def _evaluations(config: TrialConfig, samples: int) -> int:
+    """Evaluations in an epoch; the same for every trial of a study, whatever its batch size."""
+    wanted = config.evaluations_per_epoch or round(samples / LONG_EPOCH)
+    return max(1, min(wanted, EVALUATIONS if config.evaluations_per_epoch is None else wanted))
+
+
+def _message_every(steps_per_evaluation: float) -> int:
+    return max(1, min(round(steps_per_evaluation / REPORTS), LONGEST_SILENCE))
