@@ -85,12 +85,12 @@ def options_of(cls: type[Any]) -> list[str]:
 def build_pruner(name: str, options: Options) -> pruners.BasePruner:
     """The pruner `name` with its options. Raises: ValueError or TypeError for options it refuses."""
     cls, defaults = PRUNERS[name]
-    return cls(**{**defaults, **options})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return cls(**{**defaults, **options})
 
 
-def build_sampler(
-    name: str, options: Options, seed: int, space: Space, always: Space
-) -> samplers.BaseSampler:
+def build_sampler(name: str, options: Options, seed: int, space: Space, always: Space) -> Reproducible:
     """The sampler `name` with its options, reproducible (see `Reproducible`).
 
     `space` holds every setting, `always` those that no condition switches off.
@@ -117,6 +117,7 @@ class Reproducible(samplers.BaseSampler):
         self._build = build
         self._seed = seed
         self._joint = joint
+        self.is_exhausted = False  # every point was tried
         self._inner = build(self._seed_of(0))
 
     def __str__(self) -> str:
@@ -150,7 +151,12 @@ class Reproducible(samplers.BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         """Let the sampler note how the trial ended."""
-        self._inner.after_trial(study, trial, state, values)
+        try:
+            self._inner.after_trial(study, trial, state, values)
+        except RuntimeError as error:
+            if "Study.stop" not in str(error):
+                raise
+            self.is_exhausted = True  # a grid's wish to stop, which Optuna refuses outside its own loop
 
     def _seed_of(self, number: int) -> int:
         return int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])

@@ -70,6 +70,11 @@ class StudyStore:
             trial = self._study.ask()
             return trial, suggest(trial, self.spec)
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the sampler has just tried the last point there is."""
+        return bool(getattr(self._study.sampler, "is_exhausted", False))
+
     def attempts(self, trial: Trial) -> tuple[str, ...]:
         """Why earlier attempts at this trial ended."""
         return tuple(trial.user_attrs.get(ATTEMPTS, ()))

@@ -11,7 +11,7 @@ from typing import Any
 
 from optuna import Trial
 
-from diagnostics import Report, Signals
+from diagnostics import Report
 from searcher.background import BackgroundTracker
 from searcher.budget import exhausted, used_device_hours, used_hours
 from searcher.errors import SearcherError, StorageError
@@ -19,9 +19,10 @@ from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, Tr
 from searcher.interrupts import Interrupts
 from searcher.launchers import LAUNCHERS, Launcher
 from searcher.launchers.job import End, Ended, Job, Message
+from searcher.ledger import Ledger
 from searcher.lock import study_lock
 from searcher.policy import finding_of, may_retry, outcome_of, stop_reason
-from searcher.records import WEIGHTS, trial_folder, write_files
+from searcher.records import trial_folder, write_files
 from searcher.settings import job_settings, settings_of
 from searcher.space import Point
 from searcher.spec import StudySpec
@@ -30,12 +31,6 @@ from searcher.summary import to_markdown
 from searcher.tracking import MlflowTracker, NullTracker, Started, Tracker
 from searcher.trial import Outcome, TrialCourse, TrialResult
 from trainers.progress import Progress
-
-KEPT_WEIGHTS = 3
-"""Trials whose weights stay on disk: the best ones."""
-
-SAME_FAILURE = 3
-"""Trials that may fail the same way, before any went well, until the study is given up."""
 
 POLL_SECONDS = 0.1
 
@@ -85,7 +80,7 @@ def run_study(
         finally:
             _close(tracker, recorder, study)
         tracker.check()
-        return study.results
+        return study.ledger.results
 
 
 class Study:
@@ -102,14 +97,13 @@ class Study:
     ) -> None:
         self.spec = spec
         self.view = view
-        self.results: list[TrialResult] = []
+        self.ledger = Ledger(spec.metric, runs)
         self.why = ""
         self._store = store
         self._launcher = launcher
         self._tracker = tracker
         self._runs = runs
         self._running: dict[int, _Running] = {}
-        self._best: float | None = None
         self._began = time.time()
         self._hours_before = 0.0
 
@@ -117,10 +111,10 @@ class Study:
         """Train until the budget is used or somebody interrupts."""
         requeued = self._store.requeue_interrupted()
         for result in self._store.results():
-            self._remember(result)
-        self._hours_before = used_hours(self.results)
-        self._tracker.open(self.results)
-        self.view(StudyOpened(self.spec, self._launcher.slots, tuple(self.results), requeued))
+            self.ledger.add(result)
+        self._hours_before = used_hours(self.ledger.results)
+        self._tracker.open(self.ledger.results)
+        self.view(StudyOpened(self.spec, self._launcher.slots, tuple(self.ledger.results), requeued))
         try:
             self._loop(interrupts)
         except SearcherError:
@@ -152,11 +146,11 @@ class Study:
             self._start_next()
 
     def _budget_reached(self) -> str:
-        begun = len(self.results) + len(self._running)
+        begun = len(self.ledger.results) + len(self._running)
         now = time.time()
         hours = self._hours_before + (now - self._began) / 3600
         running = sum(now - running.started for running in self._running.values()) / 3600
-        return exhausted(self.spec.search, begun, hours, used_device_hours(self.results) + running)
+        return exhausted(self.spec.search, begun, hours, used_device_hours(self.ledger.results) + running)
 
     def _start_next(self) -> None:
         trial, point = self._store.ask()
@@ -255,40 +249,17 @@ class Study:
         write_files(self._runs, result)
         self._store.tell(running.trial, result)
         del self._running[result.number]
-        is_best = self._remember(result)
+        is_best = self.ledger.add(result)
         self._tracker.end(result)
         self.view(TrialEnded(result, is_best))
-        self._drop_weights()
-        self._give_up_when_all_fail()
-
-    def _remember(self, result: TrialResult) -> bool:
-        """Add a result, without its signals; whether it is the best so far."""
-        self.results.append(replace(result, signals=Signals()))
-        if result.outcome is not Outcome.COMPLETED or result.value is None:
-            return False
-        if not self.spec.metric.is_better(result.value, self._best):
-            return False
-        self._best = result.value
-        return True
-
-    def _drop_weights(self) -> None:
-        completed = [r for r in self.results if r.outcome is Outcome.COMPLETED and r.value is not None]
-        maximize = self.spec.metric.goal == "maximize"
-        completed.sort(key=lambda r: r.value or 0.0, reverse=maximize)
-        for result in completed[KEPT_WEIGHTS:]:
-            (trial_folder(self._runs, result.number) / WEIGHTS).unlink(missing_ok=True)
-
-    def _give_up_when_all_fail(self) -> None:
-        failures = [result.reason for result in self.results if result.outcome is Outcome.FAILED]
-        if len(failures) == len(self.results) >= SAME_FAILURE and len(set(failures)) == 1:
-            detail = self.results[-1].detail
+        if (failure := self.ledger.common_failure) is not None:
             raise SearcherError(
-                f"the first {len(failures)} trials failed the same way: {failures[0]}\n{detail}".rstrip()
+                f"all trials failed the same way: {failure.reason}\n{failure.detail}".rstrip()
             )
 
     def _trainable(self) -> bool:
         """Whether any trial was ever evaluated: then a mistake is that of one trial's settings."""
-        return any(r.values for r in self.results) or any(r.course.values for r in self._running.values())
+        return self.ledger.has_trained or any(r.course.values for r in self._running.values())
 
     def _no_value(self, course: TrialCourse) -> str:
         metric = self.spec.metric.name
@@ -315,12 +286,12 @@ def _parking(running: int) -> str:
 
 def _close(tracker: BackgroundTracker, recorder: Tracker, study: Study) -> None:
     """End the record; when it has gaps, bring it up to date as a whole, once."""
-    summary = to_markdown(study.spec, study.results, study.why)
+    summary = to_markdown(study.spec, study.ledger.results, study.why)
     tracker.close(summary)
     if tracker.failure is not None and tracker.was_open:
         second = BackgroundTracker(recorder)
-        second.open(study.results)
+        second.open(study.ledger.results)
         second.close(summary)
         if second.failure is not None:
             study.view(Noted(str(second.failure)))
-    study.view(StudyLeft(study.spec, tuple(study.results), study.why))
+    study.view(StudyLeft(study.spec, tuple(study.ledger.results), study.why))

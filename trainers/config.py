@@ -15,6 +15,7 @@ from trainers.choices import unknown
 from trainers.errors import SettingError
 from trainers.losses import metric_names
 from trainers.models import MODELS
+from trainers.owncode import is_own_code
 from trainers.parts.activations import ACTIVATIONS
 from trainers.parts.augmentations import AUGMENTATIONS
 from trainers.parts.dropouts import DROPOUTS
@@ -64,7 +65,7 @@ def _choice(default: str, known: Iterable[str], *, own: str = "") -> Any:
     def check(value: object) -> str | None:
         if not isinstance(value, str):
             return f"needs a name, but got {value!r}; known: {', '.join(known)}"
-        if value in known or (own and _is_own(value)):
+        if value in known or (own and is_own_code(value)):
             return None
         return unknown(value, known) + (f"; or {own}" if own else "")
 
@@ -99,10 +100,6 @@ def _text(default: str | None) -> Any:
 
 
 OWN_MODEL = "own code as 'package.module:function'"
-OWN_DATA = (
-    "a path to a table (.csv, .parquet), arrays (.npz), a text (.txt) or a folder of images, "
-    "or own code as 'package.module:function'"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +111,7 @@ class TrialConfig:
     """
 
     # data
-    data: str = _text("digits")  # a name in DATASETS, a path or own code: checked by `find_source`
+    data: str = _text("digits")  # a name in DATASETS, a path or own code: checked by `check_data`
     data_dir: str | None = _text(None)
     target: str | None = _text(None)  # the label column of a table
     task: str = _choice("auto", ("auto", "classification", "regression"))
@@ -151,7 +148,7 @@ class TrialConfig:
     # optimisation
     optimizer: str = _choice("adam", OPTIMIZERS)
     learning_rate: float = _number(1e-3, above=0)
-    momentum: float | None = _number(None, low=0, below=1)  # none: 0 for sgd, 0.9 where it is the name
+    momentum: float | None = _number(None, low=0, below=1)  # none: 0 for sgd and rmsprop, else 0.9
     beta2: float = _number(0.999, low=0, below=1)  # adam's kind, and rmsprop's smoothing
     weight_decay: float = _number(0.0, low=0)
     l1: float = _number(0.0, low=0)  # weight of the sum of absolute weights in the loss
@@ -249,7 +246,7 @@ def unknown_setting(name: str) -> str:
 
 def uses_own_code(settings: Mapping[str, Any]) -> bool:
     """Whether the model or the data of these settings come from own code."""
-    return any(_is_own(settings.get(name)) for name in ("model", "data"))
+    return any(is_own_code(settings.get(name)) for name in ("model", "data"))
 
 
 def default_of(name: str) -> Any:
@@ -261,10 +258,6 @@ def default_of(name: str) -> Any:
 def is_continuous(name: str) -> bool:
     """Whether a setting takes any number, not only whole ones; False for settings of own code."""
     return name in SETTINGS and str(SETTINGS[name].type).startswith("float")
-
-
-def _is_own(value: object) -> bool:
-    return isinstance(value, str) and ":" in value and "/" not in value
 
 
 def _bounds(low: float, high: float, above: float, below: float) -> str:

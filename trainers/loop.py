@@ -13,16 +13,19 @@ from torch import Tensor, nn
 from diagnostics import Signals
 from trainers.batches import Batch, in_order, place, shuffled, some
 from trainers.checkpoint import Weights, save_weights
+from trainers.choices import unknown
 from trainers.config import TrialConfig
 from trainers.data import Splits, load_data
 from trainers.device import autocast, choose_device, memory_format, peak_memory
-from trainers.losses import evaluate, goal_of, loss_function, trivial_loss
+from trainers.errors import SettingError
+from trainers.losses import evaluate, goal_of, loss_function, metric_names, trivial_loss
 from trainers.models import build_model
 from trainers.parts.averaging import average_weights
 from trainers.parts.optimizers import build_optimizer, set_learning_rates
 from trainers.parts.penalties import l1_penalty
 from trainers.parts.schedules import learning_rate_factor
 from trainers.progress import Progress
+from trainers.shapes import Shapes
 
 LONG_EPOCH = 20_000
 """Samples in an epoch for each of which one evaluation is due (house rule)."""
@@ -68,6 +71,7 @@ class Training:
         self.config = config
         self.device = choose_device(config.device)
         splits = load_data(config)
+        _check_fit(config, splits.shapes)
         self.task = splits.shapes.task
         layout = memory_format(self.device, config, splits.train.x.ndim)
         self.model = build_model(config, splits.shapes).to(self.device)
@@ -226,6 +230,22 @@ class _Best:
         self._value = min(value, self._value)
         if better or self._last:
             self.weights = {name: tensor.to("cpu", copy=True) for name, tensor in model.state_dict().items()}
+
+
+def _check_fit(config: TrialConfig, shapes: Shapes) -> None:
+    """Raises: SettingError for settings that mean nothing for such data."""
+    mistakes: dict[str, str] = {}
+    known = metric_names(shapes.task, shapes.kind)
+    if config.best_by not in known:
+        mistakes["best_by"] = f"for a {shapes.task} of {shapes.kind} {unknown(config.best_by, known)}"
+    if config.augmentation != "none" and shapes.kind != "image":
+        mistakes["augmentation"] = (
+            f"{config.augmentation!r} is for images, but the data are {shapes.kind}; choose 'none'"
+        )
+    if config.label_smoothing and shapes.task == "regression":
+        mistakes["label_smoothing"] = "is for classes, but the task is a regression; choose 0"
+    if mistakes:
+        raise SettingError(mistakes)
 
 
 def _evaluations(config: TrialConfig, samples: int) -> int:

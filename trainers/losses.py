@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from trainers.choices import pick, unknown
 from trainers.errors import DataError, SettingError
+from trainers.shapes import Kind
 
 if TYPE_CHECKING:
     from trainers.config import TrialConfig
@@ -89,10 +90,15 @@ METRICS: Mapping[str, Mapping[str, Metric]] = MappingProxyType(
 """Task -> metric's name, without its split -> metric. Tokens have no `balanced_accuracy`."""
 
 
-def metric_names(task: str) -> list[str]:
-    """The metrics of a task as a study names them, such as `val_accuracy`; of `auto`, all of them."""
+def metric_names(task: str, kind: Kind | None = None) -> list[str]:
+    """The metrics of a task as a study names them, such as `val_accuracy`; of `auto`, all of them.
+
+    `kind` is that of the samples, where it is known: tokens lack some.
+    """
     tasks = METRICS.values() if task == "auto" else [pick(METRICS, task, "task")]
     names = dict.fromkeys(name for metrics in tasks for name in metrics)
+    if kind == "tokens":
+        names.pop("balanced_accuracy", None)
     return [f"{split}_{name}" for split in SPLITS for name in names]
 
 

@@ -12,6 +12,11 @@ from trainers.choices import unknown
 from trainers.errors import OwnCodeError
 
 
+def is_own_code(value: object) -> bool:
+    """Whether a setting's value names own code: 'package.module:name'."""
+    return isinstance(value, str) and ":" in value and "/" not in value
+
+
 def load_object(path: str, setting: str) -> Any:
     """The callable that `path` ('package.module:name') names, from the working folder or installed.
 

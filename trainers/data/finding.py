@@ -10,9 +10,10 @@ from pathlib import Path
 from trainers.choices import unknown
 from trainers.data.datasets import DATASETS, FORMATS, IMAGE_FOLDER
 from trainers.data.files import find_file, find_files
-from trainers.data.own_data import check_own, is_own, read_own
+from trainers.data.own_data import check_own, read_own
 from trainers.data.sources import File, Source
 from trainers.errors import DataError
+from trainers.owncode import is_own_code
 from trainers.shapes import Kind
 
 KNOWN = (
@@ -26,7 +27,7 @@ def find_source(data: str) -> Source:
     folder of images; whether it is there is the question of `find_paths`."""
     if data in DATASETS:
         return DATASETS[data]
-    if is_own(data):
+    if is_own_code(data):
         return Source(None, partial(read_own, path=data), check=partial(check_own, path=data))
     return replace(FORMATS.get(_suffix(data), IMAGE_FOLDER), files=(File(data),))
 
@@ -38,7 +39,7 @@ def find_paths(data: str, source: Source, data_dir: str | None) -> tuple[Path, .
     """
     if data in DATASETS:
         return find_files(data, source.files, data_dir)
-    if is_own(data):
+    if is_own_code(data):
         return ()
     try:
         return (find_file(data, data_dir),)
@@ -52,7 +53,7 @@ def data_kind(data: str) -> Kind | None:
     """What samples `data` holds, as far as its name tells; None when only loading can tell."""
     if data in DATASETS or _suffix(data) in FORMATS:
         return find_source(data).kind
-    return "image" if not is_own(data) and Path(data).expanduser().is_dir() else None
+    return "image" if not is_own_code(data) and Path(data).expanduser().is_dir() else None
 
 
 def stamps(paths: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:

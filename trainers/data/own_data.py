@@ -21,11 +21,6 @@ from trainers.owncode import load_object
 AGREED = "it must give (x, y), two arrays with a row for each sample, or trainers.data.Splits"
 
 
-def is_own(data: str) -> bool:
-    """Whether `data` names own code, 'package.module:function'."""
-    return ":" in data and "/" not in data
-
-
 def read_own(files: Sequence[Path], settings: Settings, path: str) -> Samples | Splits:
     """What the own function gives, checked. Raises: OwnCodeError when it raises or gives no data."""
     load = load_object(path, "data")

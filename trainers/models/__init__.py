@@ -19,6 +19,7 @@ from trainers.models.own import build_own
 from trainers.models.recurrent import build_gru, build_lstm, build_rnn
 from trainers.models.resnet import build_resnet
 from trainers.models.weights import load_weights
+from trainers.owncode import is_own_code
 from trainers.parts.inits import initialize
 from trainers.shapes import Kind, Shapes
 
@@ -57,7 +58,7 @@ def build_model(config: TrialConfig, shapes: Shapes) -> nn.Module:
     Raises: SettingError when the model cannot read such data or the checkpoint does not fit;
     OwnCodeError when own code does not keep to what was agreed.
     """
-    if ":" in config.model:
+    if is_own_code(config.model):
         model = build_own(config, shapes)
         asks = bool(getattr(model, "initialized_by_settings", False))
     else:

@@ -73,6 +73,7 @@ def _samples(x: Tensor) -> tuple[int, ...]:
 def _scale(x: Tensor, shift: Tensor, spread: Tensor) -> Scale:
     """Divide by `spread`, but by 1 where it is rounding only."""
     number = torch.finfo(x.dtype)
-    rounding = 4 * number.eps * x.abs().amax(_samples(x), keepdim=True)
+    low, high = (end(_samples(x), keepdim=True) for end in (x.amin, x.amax))  # no copy, unlike abs()
+    rounding = 4 * number.eps * torch.maximum(high, -low)
     constant = spread <= rounding.clamp(min=math.sqrt(number.tiny))
     return Scale(shift[0], 1.0 / torch.where(constant, 1.0, spread)[0])
