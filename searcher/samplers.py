@@ -36,7 +36,8 @@ def _one_sequence(seed: int, space: Space) -> dict[str, Any]:
 
 
 def _grid(seed: int, space: Space) -> dict[str, Any]:
-    return {"seed": seed, "search_space": {name: grid_values(name, d) for name, d in space.items()}}
+    # The seed orders the grid's points, whose numbers are recorded: one order for the whole study.
+    return {"seed": 0, "search_space": {name: grid_values(name, d) for name, d in space.items()}}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import Any
 from optuna import Trial
 
 from diagnostics import Report
-from searcher.background import BackgroundTracker
 from searcher.budget import exhausted, used_device_hours, used_hours
 from searcher.errors import SearcherError, StorageError
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
@@ -28,7 +27,7 @@ from searcher.space import Point
 from searcher.spec import StudySpec
 from searcher.store import StudyStore, open_study
 from searcher.summary import to_markdown
-from searcher.tracking import MlflowTracker, NullTracker, Started, Tracker
+from searcher.tracking import BackgroundTracker, MlflowTracker, NullTracker, Started, Tracker
 from searcher.trial import Outcome, TrialCourse, TrialResult
 from trainers.progress import Progress
 
@@ -146,6 +145,8 @@ class Study:
             self._start_next()
 
     def _budget_reached(self) -> str:
+        if self._store.is_exhausted:
+            return "every point of the space was tried"
         begun = len(self.ledger.results) + len(self._running)
         now = time.time()
         hours = self._hours_before + (now - self._began) / 3600
@@ -191,7 +192,7 @@ class Study:
             pruner, value = self.spec.search.pruner.name, list(course.values.values())[-1]
             metric = self.spec.metric.name
             reason = (
-                f"pruned by {pruner} at epoch {course.epoch:g}: {metric} {value:.4g} is behind other trials"
+                f"pruned by {pruner} at epoch {course.epoch:.3g}: {metric} {value:.4g} is behind other trials"
             )
             self._finish(running, Outcome.PRUNED, course.judged("stopped"), reason)
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from searcher.errors import TrackingError
-from searcher.tracking import Started, Tracker
+from searcher.tracking.tracker import Started, Tracker
 from searcher.trial import TrialResult
 
 

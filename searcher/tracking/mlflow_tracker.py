@@ -1,29 +1,26 @@
-"""The record in MLflow, a mirror of Optuna's store. The only file that knows MLflow."""
+"""The record in MLflow, a mirror of Optuna's store: one parent run, one child run for every trial."""
 
 from __future__ import annotations
 
-import logging
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from diagnostics.report import to_markdown
-from searcher.errors import TrackingError
 from searcher.naming import run_name
 from searcher.records import FINDINGS, SIGNALS, trial_folder, with_signals
 from searcher.spec import StudySpec
+from searcher.tracking.entries import once_per_run, result_tags, source_tags, study_params
+from searcher.tracking.mlflow_store import connect, translated
+from searcher.tracking.tracker import Started
 from searcher.trial import Outcome, TrialResult
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
-
-DEFAULT_TRACKING = "sqlite:///mlflow.db"
 
 MOST_METRICS, MOST_PARAMS, LONGEST_PARAM, LONGEST_TAG = 1000, 100, 6000, 5000
 """What MLflow takes in one batch and in one text."""
@@ -39,54 +36,6 @@ STATUS = {
 }
 
 PARENT, NUMBER = "mlflow.parentRunId", "optuna.trial_number"
-
-
-@dataclass(frozen=True)
-class Started:
-    """What the record is told when a trial begins."""
-
-    number: int
-    settings: Mapping[str, Any]
-    sampled: Mapping[str, Any]
-
-
-class Tracker(Protocol):
-    """Somebody who keeps a record of a study. Raises TrackingError when the record cannot be written."""
-
-    def open(self, results: Sequence[TrialResult]) -> None:
-        """Begin or go on; `results` are the trials finished before, which the record must show."""
-        ...
-
-    def start(self, trial: Started) -> None:
-        """A trial begins."""
-        ...
-
-    def evaluate(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
-        """A trial was evaluated."""
-        ...
-
-    def end(self, result: TrialResult) -> None:
-        """A trial ended."""
-        ...
-
-    def forget(self, number: int) -> None:
-        """A trial was interrupted and will begin anew."""
-        ...
-
-    def close(self, summary: str) -> None:
-        """The study was left; `summary` is Markdown for people."""
-        ...
-
-
-class NullTracker:
-    """Keeps no record."""
-
-    def open(self, results: Sequence[TrialResult]) -> None: ...
-    def start(self, trial: Started) -> None: ...
-    def evaluate(self, number: int, step: int, metrics: Mapping[str, float]) -> None: ...
-    def end(self, result: TrialResult) -> None: ...
-    def forget(self, number: int) -> None: ...
-    def close(self, summary: str) -> None: ...
 
 
 @dataclass
@@ -158,9 +107,9 @@ class MlflowTracker:
             self._client.update_run(found[0].info.run_id, status="RUNNING")
             return str(found[0].info.run_id)
         note = self._spec.question or self._spec.name
-        tags = {**_source(), "searcher.kind": "study", "mlflow.note.content": note}
+        tags = {**source_tags(), "searcher.kind": "study", "mlflow.note.content": note}
         run = self._client.create_run(self._experiment, tags=tags, run_name=self._spec.name)
-        self._log_params(run.info.run_id, _parent_params(self._spec))
+        self._log_params(run.info.run_id, study_params(self._spec))
         return str(run.info.run_id)
 
     def _mirror(self, results: Sequence[TrialResult]) -> None:
@@ -191,7 +140,7 @@ class MlflowTracker:
         self._end(child, result)
 
     def _start(self, number: int, settings: Mapping[str, Any], sampled: Mapping[str, Any], at: int) -> _Child:
-        tags = {**_source(), PARENT: self._parent, NUMBER: str(number), "searcher.kind": "trial"}
+        tags = {**source_tags(), PARENT: self._parent, NUMBER: str(number), "searcher.kind": "trial"}
         name = run_name(number, sampled)
         run = self._client.create_run(self._experiment, start_time=at, tags=tags, run_name=name)
         child = _Child(run.info.run_id)
@@ -201,8 +150,8 @@ class MlflowTracker:
     def _end(self, child: _Child, result: TrialResult) -> None:
         from mlflow.entities import Param, RunTag
 
-        child.points += _points(_once_per_run(result), 0)
-        tags = [RunTag(key, value[:LONGEST_TAG]) for key, value in _tags(result).items()]
+        child.points += _points(once_per_run(result), 0)
+        tags = [RunTag(key, value[:LONGEST_TAG]) for key, value in result_tags(result).items()]
         params = [Param(k, str(v)[:LONGEST_PARAM]) for k, v in result.settings.items()]
         first, rest = child.points[: MOST_METRICS - 200], child.points[MOST_METRICS - 200 :]
         self._client.log_batch(child.run_id, first, params[:MOST_PARAMS], tags)
@@ -264,96 +213,6 @@ class MlflowTracker:
     def _translated(self) -> Iterator[None]:
         with translated(self._uri):
             yield
-
-
-def connect(uri: str) -> MlflowClient:
-    """A client of the tracking server or store at `uri`; a fresh store gets its tables."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    from mlflow import MlflowClient
-
-    for name in ("alembic", "mlflow"):  # loading mlflow sets its own level
-        logging.getLogger(name).setLevel(logging.ERROR)
-    if uri.startswith("sqlite:///"):
-        _create_whole(Path(uri.removeprefix("sqlite:///")))
-    return MlflowClient(tracking_uri=uri)
-
-
-def _create_whole(database: Path) -> None:
-    """Make a fresh SQLite store beside and rename it: MLflow cannot go on with a half made one."""
-    from mlflow import MlflowClient
-
-    if database.exists():
-        return
-    beside = database.with_name(f"{database.name}.part-{os.getpid()}")
-    beside.unlink(missing_ok=True)
-    MlflowClient(tracking_uri=f"sqlite:///{beside}").search_experiments(max_results=1)
-    beside.replace(database)
-
-
-@contextmanager
-def translated(uri: str) -> Iterator[None]:
-    """Errors of MLflow in our own words."""
-    try:
-        yield
-    except Exception as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        raise TrackingError(
-            f"the MLflow record at {uri} cannot be written: {first}; check the address and that the "
-            "server is running, or name another one with --tracking-uri. Trials are safe in the study store; "
-            "the next run brings the record up to it"
-        ) from error
-
-
-def _source() -> dict[str, str]:
-    import getpass
-
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "unknown"
-    return {"mlflow.user": user, "mlflow.source.name": "searcher", "mlflow.source.type": "LOCAL"}
-
-
-def _parent_params(spec: StudySpec) -> dict[str, Any]:
-    """What the study is: its fixed settings, its metric and how it searches."""
-    search = {f"search.{name}": value for name, value in spec.search.model_dump().items()}
-    space = {f"space.{name}": s.model_dump(exclude_defaults=True) for name, s in spec.space.items()}
-    metric = {"metric": spec.metric.name, "goal": spec.metric.goal}
-    return {**metric, **spec.train, **space, **search}
-
-
-def _once_per_run(result: TrialResult) -> dict[str, float]:
-    """Finite numbers that can be axes."""
-    facts = result.facts
-    numbers: dict[str, Any] = {
-        "trial": result.number,
-        "objective": result.value,
-        "verdict_code": result.verdict.code,
-        "epochs_used": result.epochs,
-        "seconds": result.seconds,
-        "step_time": facts.get("step_seconds"),
-        "peak_memory_mb": facts.get("peak_memory_mb"),
-    }
-    return {name: float(value) for name, value in numbers.items() if value is not None}
-
-
-def _tags(result: TrialResult) -> dict[str, str]:
-    tags = {
-        "verdict": result.verdict.value,
-        "outcome": result.outcome.value,
-        "mlflow.note.content": to_markdown(result.report),
-        "inactive": ", ".join(result.inactive) or "none",
-    }
-    tags |= {f"finding.{finding.kind}": finding.severity.word for finding in result.report.findings}
-    if result.reason:
-        tags["reason"] = result.reason
-    if result.outcome is Outcome.FAILED:
-        tags["cause"] = result.reason
-    if result.attempts:
-        tags["attempts"] = "; ".join(result.attempts)
-    return tags
 
 
 def _points(metrics: Mapping[str, float], step: int) -> list[Metric]:

@@ -1,0 +1,58 @@
+"""What stands in the record of a study and of a trial: plain names and values, no MLflow."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Any
+
+from diagnostics.report import to_markdown
+from searcher.spec import StudySpec
+from searcher.trial import Outcome, TrialResult
+
+
+def source_tags() -> dict[str, str]:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return {"mlflow.user": user, "mlflow.source.name": "searcher", "mlflow.source.type": "LOCAL"}
+
+
+def study_params(spec: StudySpec) -> dict[str, Any]:
+    """What the study is: its fixed settings, its metric and how it searches."""
+    search = {f"search.{name}": value for name, value in spec.search.model_dump().items()}
+    space = {f"space.{name}": s.model_dump(exclude_defaults=True) for name, s in spec.space.items()}
+    metric = {"metric": spec.metric.name, "goal": spec.metric.goal}
+    return {**metric, **spec.train, **space, **search}
+
+
+def once_per_run(result: TrialResult) -> dict[str, float]:
+    """Finite numbers that can be axes."""
+    facts = result.facts
+    numbers: dict[str, Any] = {
+        "trial": result.number,
+        "objective": result.value,
+        "verdict_code": result.verdict.code,
+        "epochs_used": result.epochs,
+        "seconds": result.seconds,
+        "step_time": facts.get("step_seconds"),
+        "peak_memory_mb": facts.get("peak_memory_mb"),
+    }
+    return {name: float(value) for name, value in numbers.items() if value is not None}
+
+
+def result_tags(result: TrialResult) -> dict[str, str]:
+    tags = {
+        "verdict": result.verdict.value,
+        "outcome": result.outcome.value,
+        "mlflow.note.content": to_markdown(result.report),
+        "inactive": ", ".join(result.inactive) or "none",
+    }
+    tags |= {f"finding.{finding.kind}": finding.severity.word for finding in result.report.findings}
+    if result.reason:
+        tags["reason"] = result.reason
+    if result.outcome is Outcome.FAILED:
+        tags["cause"] = result.reason
+    if result.attempts:
+        tags["attempts"] = "; ".join(result.attempts)
+    return tags

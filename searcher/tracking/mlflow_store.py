@@ -1,0 +1,57 @@
+"""MLflow's store: reached, made when it is fresh, its errors in our own words."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from searcher.errors import TrackingError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DEFAULT_TRACKING = "sqlite:///mlflow.db"
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client of the tracking server or store at `uri`; a fresh store gets its tables."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    from mlflow import MlflowClient
+
+    for name in ("alembic", "mlflow"):  # loading mlflow sets its own level
+        logging.getLogger(name).setLevel(logging.ERROR)
+    if uri.startswith("sqlite:///"):
+        _create_whole(Path(uri.removeprefix("sqlite:///")))
+    return MlflowClient(tracking_uri=uri)
+
+
+def _create_whole(database: Path) -> None:
+    """Make a fresh SQLite store beside and rename it: MLflow cannot go on with a half made one."""
+    from mlflow import MlflowClient
+
+    if database.exists():
+        return
+    beside = database.with_name(f"{database.name}.part-{os.getpid()}")
+    beside.unlink(missing_ok=True)
+    MlflowClient(tracking_uri=f"sqlite:///{beside}").search_experiments(max_results=1)
+    beside.replace(database)
+
+
+@contextmanager
+def translated(uri: str) -> Iterator[None]:
+    """Errors of MLflow in our own words."""
+    try:
+        yield
+    except Exception as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        raise TrackingError(
+            f"the MLflow record at {uri} cannot be written: {first}; check the address and that the "
+            "server is running, or name another one with --tracking-uri. Trials are safe in the study store; "
+            "the next run brings the record up to it"
+        ) from error
