@@ -39,11 +39,6 @@ class Ledger:
         return rank == 0
 
     @property
-    def has_trained(self) -> bool:
-        """Whether any trial was ever evaluated."""
-        return any(result.values for result in self.results)
-
-    @property
     def common_failure(self) -> TrialResult | None:
         """The last result when all trials, and enough of them, failed the same way; else None."""
         reasons = {r.reason if r.outcome is Outcome.FAILED else "" for r in self.results}

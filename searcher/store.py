@@ -155,26 +155,35 @@ def open_study(spec: StudySpec, url: str) -> StudyStore:
 
     Raises: StudyChanged when trials recorded under its name came from another study file.
     """
-    space, search = distributions(spec), spec.search
     with _translated(url):
         storage = _open_storage(url)
-        study = optuna.create_study(
-            storage=storage,
-            study_name=spec.name,
-            direction=spec.metric.goal,
-            sampler=build_sampler(
-                search.sampler.name, search.sampler.options, search.seed, space, unconditional(spec)
-            ),
-            pruner=build_pruner(search.pruner.name, search.pruner.options),
-            load_if_exists=True,
-        )
+        study = _create_study(spec, storage)
         recorded = study.user_attrs.get(SPEC)
-        if recorded is not None:
-            _check_fit(parse_spec(json.loads(recorded), spec.name), spec)
+        if recorded is not None and (changes := _changes(parse_spec(json.loads(recorded), spec.name), spec)):
+            if any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)):
+                raise StudyChanged(
+                    f"the study file no longer fits the trials recorded as {spec.name!r}:\n{changes}\n"
+                    f"undo the change, or start a new study with: --name {spec.name}-2"
+                )
+            optuna.delete_study(study_name=spec.name, storage=storage)  # nothing was ever finished in it
+            study = _create_study(spec, storage)
         now = spec.model_dump_json()
         if recorded != now:
             study.set_user_attr(SPEC, now)
         return StudyStore(study, storage, spec)
+
+
+def _create_study(spec: StudySpec, storage: RDBStorage) -> optuna.Study:
+    space, search = distributions(spec), spec.search
+    sampler, pruner = search.sampler, search.pruner
+    return optuna.create_study(
+        storage=storage,
+        study_name=spec.name,
+        direction=spec.metric.goal,
+        sampler=build_sampler(sampler.name, sampler.options, search.seed, space, unconditional(spec)),
+        pruner=build_pruner(pruner.name, pruner.options),
+        load_if_exists=True,
+    )
 
 
 def load_study(name: str, url: str) -> StudyStore:
@@ -206,17 +215,12 @@ def _result(trial: FrozenTrial) -> TrialResult | None:
     return result_from_record(trial.number, record, values, tuple(trial.user_attrs.get(ATTEMPTS, ())))
 
 
-def _check_fit(recorded: StudySpec, now: StudySpec) -> None:
-    differences = [
+def _changes(recorded: StudySpec, now: StudySpec) -> str:
+    """What makes the two different studies, a line each; empty when they are the same."""
+    return "\n".join(
         f"  {place}: recorded {before}, now {after}"
         for place, (before, after) in _differences(_identity(recorded), _identity(now)).items()
-    ]
-    if differences:
-        raise StudyChanged(
-            f"the study file no longer fits the trials recorded as {now.name!r}:\n"
-            + "\n".join(differences)
-            + f"\nundo the change, or start a new study with: --name {now.name}-2"
-        )
+    )
 
 
 def _identity(spec: StudySpec) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from searcher.settings import job_settings, settings_of
 from searcher.space import Point
 from searcher.spec import StudySpec
 from searcher.store import StudyStore, open_study
-from searcher.summary import to_markdown
+from searcher.summary import best_result, to_markdown
 from searcher.tracking import BackgroundTracker, MlflowTracker, NullTracker, Started, Tracker
 from searcher.trial import Outcome, TrialCourse, TrialResult
 from trainers.progress import Progress
@@ -105,6 +105,7 @@ class Study:
         self._running: dict[int, _Running] = {}
         self._began = time.time()
         self._hours_before = 0.0
+        self._done_before = 0
 
     def run(self, interrupts: Interrupts) -> None:
         """Train until the budget is used or somebody interrupts."""
@@ -112,11 +113,13 @@ class Study:
         for result in self._store.results():
             self.ledger.add(result)
         self._hours_before = used_hours(self.ledger.results)
+        self._done_before = len(self.ledger.results)
         self._tracker.open(self.ledger.results)
         self.view(StudyOpened(self.spec, self._launcher.slots, tuple(self.ledger.results), requeued))
         try:
             self._loop(interrupts)
-        except SearcherError:
+        except SearcherError as error:
+            self.why = f"it could not go on: {str(error).splitlines()[0]}"
             with contextlib.suppress(StorageError):
                 self._abandon_running()
             raise
@@ -259,8 +262,13 @@ class Study:
             )
 
     def _trainable(self) -> bool:
-        """Whether any trial was ever evaluated: then a mistake is that of one trial's settings."""
-        return self.ledger.has_trained or any(r.course.values for r in self._running.values())
+        """Whether any trial of this run was evaluated: then a mistake is that of one trial's settings.
+
+        Trials of earlier runs say nothing of the data and the own code as they are now.
+        """
+        return any(result.values for result in self.ledger.results[self._done_before :]) or any(
+            running.course.values for running in self._running.values()
+        )
 
     def _no_value(self, course: TrialCourse) -> str:
         metric = self.spec.metric.name
@@ -287,12 +295,14 @@ def _parking(running: int) -> str:
 
 def _close(tracker: BackgroundTracker, recorder: Tracker, study: Study) -> None:
     """End the record; when it has gaps, bring it up to date as a whole, once."""
-    summary = to_markdown(study.spec, study.ledger.results, study.why)
-    tracker.close(summary)
+    results = study.ledger.results
+    best = best_result(study.spec, results)
+    end = (to_markdown(study.spec, results, study.why), None if best is None else best.number)
+    tracker.close(*end)
     if tracker.failure is not None and tracker.was_open:
         second = BackgroundTracker(recorder)
-        second.open(study.ledger.results)
-        second.close(summary)
+        second.open(results)
+        second.close(*end)
         if second.failure is not None:
             study.view(Noted(str(second.failure)))
-    study.view(StudyLeft(study.spec, tuple(study.ledger.results), study.why))
+    study.view(StudyLeft(study.spec, tuple(results), study.why))

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from trainers.config import TrialConfig
+from trainers.config import TrialConfig, config_from
+from trainers.models import build_model
+from trainers.shapes import Shapes
 
 Weights = Mapping[str, Tensor]
 
 
-def save_weights(path: Path, weights: Weights, config: TrialConfig) -> None:
-    """Write `{"weights": state_dict, "settings": {...}}` for `torch.load(path, weights_only=True)`."""
+def save_weights(path: Path, weights: Weights, config: TrialConfig, shapes: Shapes) -> None:
+    """Write `{"weights": state_dict, "settings": {...}, "shapes": {...}}`.
+
+    `torch.load(path, weights_only=True)` reads it; `load_model` makes the model from it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
-    content: dict[str, Any] = {"weights": dict(weights), "settings": config.settings()}
+    content: dict[str, Any] = {
+        "weights": dict(weights),
+        "settings": config.settings(),
+        "shapes": dataclasses.asdict(shapes),
+    }
     torch.save(content, beside)
     beside.replace(path)
+
+
+def load_model(path: Path) -> tuple[nn.Module, Shapes]:
+    """The model of a file that `save_weights` wrote, on the CPU and in evaluation mode, and its shapes."""
+    content = torch.load(path, weights_only=True, map_location="cpu")
+    config = config_from({**content["settings"], "checkpoint": None, "head_learning_rate": None})
+    shapes = Shapes(**content["shapes"])
+    model = build_model(config, shapes)
+    model.load_state_dict(content["weights"])
+    return model.eval(), shapes

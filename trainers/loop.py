@@ -72,7 +72,7 @@ class Training:
         self.device = choose_device(config.device)
         splits = load_data(config)
         _check_fit(config, splits.shapes)
-        self.task = splits.shapes.task
+        self.shapes, self.task = splits.shapes, splits.shapes.task
         layout = memory_format(self.device, config, splits.train.x.ndim)
         self.model = build_model(config, splits.shapes).to(self.device)
         self.model.to(memory_format=layout)  # type: ignore[call-overload]
@@ -157,7 +157,8 @@ class Training:
     def finish(self) -> None:
         """Write the kept weights."""
         if self.config.folder is not None and self.best.weights is not None:
-            save_weights(Path(self.config.folder) / "weights.pt", self.best.weights, self.config)
+            path = Path(self.config.folder) / "weights.pt"
+            save_weights(path, self.best.weights, self.config, self.shapes)
 
     @property
     def _epochs_done(self) -> float:

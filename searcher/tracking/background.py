@@ -53,9 +53,9 @@ class BackgroundTracker:
     def forget(self, number: int) -> None:
         self._calls.put(lambda: self._tracker.forget(number))
 
-    def close(self, summary: str) -> None:
+    def close(self, summary: str, best: int | None) -> None:
         """Wait until everything is written."""
-        self._calls.put(lambda: self._tracker.close(summary))
+        self._calls.put(lambda: self._tracker.close(summary, best))
         self._calls.put(None)
         self._thread.join()
 

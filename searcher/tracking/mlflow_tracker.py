@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searcher.naming import run_name
-from searcher.records import FINDINGS, SIGNALS, trial_folder, with_signals
+from searcher.records import FINDINGS, SIGNALS, WEIGHTS, trial_folder, with_signals
 from searcher.spec import StudySpec
 from searcher.tracking.entries import once_per_run, result_tags, source_tags, study_params
 from searcher.tracking.mlflow_store import connect, translated
+from searcher.tracking.models import log_model
 from searcher.tracking.tracker import Started
 from searcher.trial import Outcome, TrialResult
 
@@ -87,11 +88,21 @@ class MlflowTracker:
         with self._translated():
             self._client.delete_run(self._children.pop(number).run_id)
 
-    def close(self, summary: str) -> None:
+    def close(self, summary: str, best: int | None) -> None:
         with self._translated():
             self._flush()
+            self._log_model(best)
             self._client.set_tag(self._parent, "mlflow.note.content", summary[:LONGEST_TAG])
             self._client.set_terminated(self._parent, "FINISHED")
+
+    def _log_model(self, best: int | None) -> None:
+        if best is None:
+            return
+        weights = trial_folder(self._runs, best) / WEIGHTS
+        text = f"tags.`{PARENT}` = '{self._parent}' and tags.`{NUMBER}` = '{best}'"
+        if weights.exists():
+            for run in self._search(text):
+                log_model(self._client, run.info.run_id, weights)
 
     def _find_experiment(self) -> str:
         known = self._client.get_experiment_by_name(self._spec.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from trainers.data.files import sha256_of
 from trainers.data.finding import find_paths, find_source, stamps
 from trainers.data.samples import Samples, Splits
 from trainers.data.splitting import split_samples
+from trainers.errors import DataError
 
 if TYPE_CHECKING:
     from trainers.config import TrialConfig
@@ -89,7 +91,8 @@ def load_data(config: TrialConfig) -> Splits:
                 _memories.append(memory)
                 return memory.splits
         noted = Noted(settings)
-        given = source.read(paths, noted)
+        with _readable(config.data):
+            given = source.read(paths, noted)
         digest = _digest(paths, given)
         if isinstance(given, Samples):
             splits = split_samples(given, config, digest)
@@ -107,13 +110,25 @@ def check_data(config: TrialConfig) -> None:
     source = find_source(config.data)
     paths = find_paths(config.data, source, config.data_dir)
     if source.check is not None:
-        source.check(paths, config.settings())
+        with _readable(config.data):
+            source.check(paths, config.settings())
 
 
 def forget_data() -> None:
     """Let go of every remembered set."""
     with _lock:
         _memories.clear()
+
+
+@contextmanager
+def _readable(data: str) -> Iterator[None]:
+    """What the file system says, in our own words."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"data: {data!r} cannot be read: {error}; put a readable file or folder there"
+        ) from error
 
 
 def _remember(memory: Memory) -> None:
