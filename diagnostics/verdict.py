@@ -29,6 +29,12 @@ SIGNIFICANT = 1.64
 GAIN = 0.02
 """Share of what was learnt so far that the last half must still bring to count as improving."""
 
+SWING = 0.25
+"""Share of what was learnt that the noise of the last half must reach to count as oscillating."""
+
+CLEAR = 2.33
+"""Score that a trend must reach to be seen through oscillations (one-sided 1 %)."""
+
 WORSE = 3.0
 """Deviations of the validation loss that it must stay above its best to count as overfitting."""
 
@@ -64,11 +70,10 @@ def _of_curves(e: Values, v: Values, statistics: Statistics) -> Verdict:
     half = e[len(e) // 2 :]
     start = max(float(e[0]), trivial or float(e[0]))
     learnt = start - float(np.min(e))
+    if learnt > 0 and noise(half) > SWING * learnt and mann_kendall(half) > -CLEAR:
+        return Verdict.UNSTABLE
     if _falls(half) and -theil_sen(half) * (len(half) - 1) > GAIN * learnt:
         return Verdict.IMPROVING
-    spread = float(np.max(half) - np.min(half))
-    if learnt > 0 and spread > 0.5 * learnt and mann_kendall(half) > -SIGNIFICANT:
-        return Verdict.UNSTABLE
     return Verdict.CONVERGED
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Series, Signals
-from diagnostics.trends import Values, mann_kendall, noise
+from diagnostics.trends import Values, mann_kendall, noise, theil_sen
 
 BLOCK = 10
 """Steps in a block: house rule, long enough for a median that one bad batch cannot move."""
@@ -37,7 +37,11 @@ CONFIRM = 6
 blocks the rise took (DIAGNOSES.md: no recovery within twice the width of the jump)."""
 
 FALLING = -1.64
-"""Mann-Kendall score below which the loss counts as on its way back (one-sided 5 %)."""
+"""Mann-Kendall score below which the loss counts as falling (one-sided 5 %)."""
+
+RETURN = 4.0
+"""A falling loss is on its way back when its slope would bring it below the bar in so many times the
+blocks it has spent above (house rule: chance falls are too slow, catapults much faster)."""
 
 REMEDY = "lower the learning rate by a factor of 3 to 10, add warm-up, or clip the gradient"
 
@@ -50,13 +54,13 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         return  # a case for the rule of non-finite values
     start = float(loss.values[0])
     level = max(start, float(facts.get("trivial_loss", start)))
-    above = m > level + (FACTOR - 1) * max(abs(level), NOISE * noise(m))
-    rise = _start_of_last_run(above)
+    bar = level + (FACTOR - 1) * max(abs(level), NOISE * noise(m))
+    rise = _start_of_last_run(m > bar)
     before, tail = m[:rise], m[rise:]
     best = float(np.min(before, initial=start))
     calm = np.flatnonzero(before <= best + NOISE * noise(before))
     width = rise - int(calm[-1]) if len(calm) else 1
-    if len(tail) < max(CONFIRM, 2 * width) or mann_kendall(tail[-2 * CONFIRM :]) < FALLING:
+    if len(tail) < max(CONFIRM, 2 * width) or _comes_back(tail, bar):
         return
     step = int(loss.steps[rise * BLOCK])
     now = float(np.median(tail[-CONFIRM:]))
@@ -71,6 +75,12 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         f"and has stayed near {now:.4g} for {len(tail) * BLOCK} steps"
     )
     yield Finding("diverging", Severity.FATAL, step, evidence, cause, REMEDY)
+
+
+def _comes_back(tail: Values, bar: float) -> bool:
+    window = tail[-2 * CONFIRM :]
+    reached = float(np.median(window)) + theil_sen(window) * RETURN * len(tail)
+    return mann_kendall(window) < FALLING and reached < bar
 
 
 def _block_medians(loss: Series) -> Values:
