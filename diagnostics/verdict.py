@@ -30,7 +30,7 @@ GAIN = 0.02
 """Share of what was learnt so far that the last half must still bring to count as improving."""
 
 SWING = 0.25
-"""Share of what was learnt that the noise of the last half must reach to count as oscillating."""
+"""Share of what was learnt that the spread of the last half must reach to count as oscillating."""
 
 CLEAR = 2.33
 """Score that a trend must reach to be seen through oscillations (one-sided 1 %)."""
@@ -70,7 +70,7 @@ def _of_curves(e: Values, v: Values, statistics: Statistics) -> Verdict:
     half = e[len(e) // 2 :]
     start = max(float(e[0]), trivial or float(e[0]))
     learnt = start - float(np.min(e))
-    if learnt > 0 and noise(half) > SWING * learnt and mann_kendall(half) > -CLEAR:
+    if learnt > 0 and float(np.std(half)) > SWING * learnt and mann_kendall(half) > -CLEAR:
         return Verdict.UNSTABLE
     if _falls(half) and -theil_sen(half) * (len(half) - 1) > GAIN * learnt:
         return Verdict.IMPROVING
@@ -78,13 +78,14 @@ def _of_curves(e: Values, v: Values, statistics: Statistics) -> Verdict:
 
 
 def _stays_worse(v: Values) -> bool:
-    """Whether validation has left its best upwards, by more than its noise, and stays there."""
+    """Whether validation has risen from its best, by more than its noise, and stays above."""
     best = int(np.argmin(v))
     after = v[best + 1 :]
     if len(after) < max(2, len(v) // 4):
         return False
     bar = float(v[best]) + WORSE * max(noise(v), 0.005 * abs(float(v[best])))
-    return bool(np.all(after[-max(2, len(after) // 2) :] > bar))
+    stays = bool(np.all(after[-max(2, len(after) // 2) :] > bar))
+    return stays and mann_kendall(v[best:]) > SIGNIFICANT
 
 
 def _falls(x: Values) -> bool:

@@ -23,8 +23,12 @@ def used_device_hours(results: Sequence[TrialResult]) -> float:
     return sum(result.seconds for result in results) / 3600
 
 
-def exhausted(search: Search, trials: int, hours: float, device_hours: float) -> str:
-    """Which budget is reached, in words; empty when none is."""
+def exhausted(
+    search: Search, trials: int, hours: float, device_hours: float, points: int | None = None
+) -> str:
+    """Which budget is reached, in words; empty when none is. `points` are all there are to try, if so."""
+    if points is not None and trials >= points:
+        return f"all {points} points of the space were tried"
     if search.trials is not None and trials >= search.trials:
         return f"all {search.trials} trials of the budget are done"
     if search.hours is not None and hours >= search.hours:

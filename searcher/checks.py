@@ -11,7 +11,7 @@ from searcher.errors import Mistake, SpecError
 from searcher.launchers import LAUNCHERS
 from searcher.places import lines_of
 from searcher.samplers import PRUNERS, SAMPLERS, build_pruner, build_sampler, options_of
-from searcher.space import conditions_first, distributions, find_cycle, unconditional
+from searcher.space import conditions_first, count_points, distributions, find_cycle, unconditional
 from searcher.spec import Choices, StudySpec
 from trainers.choices import unknown
 from trainers.config import SETTINGS, TrialConfig, check_setting, config_from, unknown_setting, uses_own_code
@@ -114,7 +114,10 @@ def _search(spec: StudySpec) -> Found:
             "search.sampler",
             sampler.options,
             options_of(SAMPLERS[sampler.name].cls),
-            lambda: build_sampler(sampler.name, sampler.options, spec.search.seed, space, always),
+            lambda: (
+                build_sampler(sampler.name, sampler.options, spec.search.seed, space, always),
+                [] if any(_conditions(spec)) else count_points(spec),
+            ),
         )
     if pruner.name not in PRUNERS:
         yield "search.pruner", unknown(pruner.name, PRUNERS)

@@ -41,6 +41,7 @@ def run_command(arguments: argparse.Namespace) -> int:
     from searcher.views import choose_view
 
     path = find_study(arguments.study)
+    sys.path.append(str(path.parent.resolve()))  # own code may lie beside its study file
     spec = read_spec(path, _changes(arguments))
     check_file(spec, path)
     check_sources(spec)
@@ -56,7 +57,7 @@ def run_command(arguments: argparse.Namespace) -> int:
 def status_command(arguments: argparse.Namespace) -> int:
     """Every recorded study, or one, in a few lines."""
     from searcher.store import load_study, recorded_names
-    from searcher.summary import best_line, verdict_counts
+    from searcher.summary import best_line, outcome_counts, verdict_counts
 
     names = [arguments.study] if arguments.study else recorded_names(arguments.storage)
     if not names:
@@ -64,9 +65,10 @@ def status_command(arguments: argparse.Namespace) -> int:
     for name in names:
         store = load_study(name, arguments.storage)
         results = store.results()
-        states = ", ".join(f"{count} {state}" for state, count in store.states().items()) or "no trials yet"
+        counts = [f"{count} {outcome}" for outcome, count in outcome_counts(results).items()]
+        counts += [f"{len(left)} running or queued"] if (left := store.unfinished()) else []
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in verdict_counts(results).items())
-        print(f"{name}: {states}")
+        print(f"{name}: {', '.join(counts) or 'no trials yet'}")
         print(f"  best: {best_line(store.spec, results)}")
         if verdicts:
             print(f"  verdicts: {verdicts}")
@@ -92,7 +94,7 @@ def best_command(arguments: argparse.Namespace) -> int:
     """The best settings as TOML; with `--model` its weights too."""
     from searcher.records import WEIGHTS, trial_folder
     from searcher.store import load_study
-    from searcher.summary import best_line, best_result, settings_toml
+    from searcher.summary import best_line, best_result, sampled_of, settings_toml
 
     store = load_study(arguments.study, arguments.storage)
     results = store.results()
@@ -100,7 +102,7 @@ def best_command(arguments: argparse.Namespace) -> int:
     if best is None:
         raise NotFound(f"study {arguments.study!r} has no best trial: {best_line(store.spec, results)}")
     print(f"# {best_line(store.spec, results)}")
-    print(settings_toml(best.settings), end="")
+    print(settings_toml({**store.spec.train, **sampled_of(best)}), end="")
     if arguments.model:
         weights = trial_folder(Path(arguments.runs) / store.spec.name, best.number) / WEIGHTS
         if not weights.exists():

@@ -11,6 +11,7 @@ from typing import Any
 
 from diagnostics import Signals
 from diagnostics.report import from_dict, to_dict
+from searcher.errors import StorageError
 from searcher.trial import Evaluation, Outcome, TrialResult
 
 SIGNALS, FINDINGS, WEIGHTS = "signals.npz", "findings.json", "weights.pt"
@@ -23,11 +24,21 @@ def trial_folder(runs: Path, number: int) -> Path:
 
 
 def write_files(runs: Path, result: TrialResult) -> None:
-    """Write the signals and findings of a result into its trial's folder."""
+    """Write the signals and findings of a result into its trial's folder.
+
+    Raises: StorageError when they cannot be written.
+    """
     folder = trial_folder(runs, result.number)
-    folder.mkdir(parents=True, exist_ok=True)
-    result.signals.save(folder / SIGNALS)
-    (folder / FINDINGS).write_text(json.dumps(to_dict(result.report), indent=1), encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        result.signals.save(folder / SIGNALS)
+        (folder / FINDINGS).write_text(json.dumps(to_dict(result.report), indent=1), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"the files of trial {result.number} cannot be written to {folder}: {error.strerror or error}; "
+            "free some disk space or name another folder with --runs, and run the same command again. "
+            "What was recorded before is safe"
+        ) from error
 
 
 def with_signals(runs: Path, result: TrialResult) -> TrialResult:

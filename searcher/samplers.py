@@ -18,38 +18,46 @@ Space = dict[str, BaseDistribution]
 Options = Mapping[str, Any]
 
 
-def _seed(seed: int, space: Space) -> dict[str, Any]:
-    return {"seed": seed}
+@dataclass(frozen=True)
+class Seeds:
+    """What a sampler's draws hang on: the seed of the study, and one of the trial's own."""
+
+    study: int
+    trial: int
 
 
-def _beside_random(seed: int, space: Space) -> dict[str, Any]:
-    return {"seed": seed, "independent_sampler": samplers.RandomSampler(seed=seed)}
+def _own(seeds: Seeds, space: Space) -> dict[str, Any]:
+    return {"seed": seeds.trial}
 
 
-def _beside_tpe(seed: int, space: Space) -> dict[str, Any]:
-    return {"seed": seed, "independent_sampler": samplers.TPESampler(seed=seed)}
+def _beside_random(seeds: Seeds, space: Space) -> dict[str, Any]:
+    return {"seed": seeds.trial, "independent_sampler": samplers.RandomSampler(seed=seeds.trial)}
 
 
-def _one_sequence(seed: int, space: Space) -> dict[str, Any]:
+def _beside_tpe(seeds: Seeds, space: Space) -> dict[str, Any]:
+    return {"seed": seeds.trial, "independent_sampler": samplers.TPESampler(seed=seeds.trial)}
+
+
+def _one_sequence(seeds: Seeds, space: Space) -> dict[str, Any]:
     # The sequence is one for the whole study; only what lies outside it is drawn with the trial's seed.
-    return {**_beside_random(seed, space), "seed": 0, "scramble": True}
+    return {**_beside_random(seeds, space), "seed": seeds.study, "scramble": True}
 
 
-def _grid(seed: int, space: Space) -> dict[str, Any]:
-    # The seed orders the grid's points, whose numbers are recorded: one order for the whole study.
-    return {"seed": 0, "search_space": {name: grid_values(name, d) for name, d in space.items()}}
+def _one_order(seeds: Seeds, space: Space) -> dict[str, Any]:
+    # The seed orders the grid's points, whose places are recorded: one order for the whole study.
+    return {"seed": seeds.study, "search_space": {name: grid_values(name, d) for name, d in space.items()}}
 
 
 @dataclass(frozen=True)
 class SamplerKind:
-    """A sampler by name: its class and its defaults, given the trial's seed and the space.
+    """A sampler by name: its class and its defaults, given the seeds and the space.
 
     `joint` says that it may be handed the declared space at once, instead of searching every
     recorded trial for the settings they have in common.
     """
 
     cls: type[samplers.BaseSampler]
-    defaults: Callable[[int, Space], dict[str, Any]] = _seed
+    defaults: Callable[[Seeds, Space], dict[str, Any]] = _own
     joint: bool = False
 
 
@@ -59,7 +67,7 @@ SAMPLERS: dict[str, SamplerKind] = {
     "cma-es": SamplerKind(samplers.CmaEsSampler, _beside_tpe),
     "random": SamplerKind(samplers.RandomSampler),
     "qmc": SamplerKind(samplers.QMCSampler, _one_sequence),
-    "grid": SamplerKind(samplers.GridSampler, _grid),
+    "grid": SamplerKind(samplers.GridSampler, _one_order),
     "brute-force": SamplerKind(samplers.BruteForceSampler),
     "nsga-ii": SamplerKind(samplers.NSGAIISampler),
     "nsga-iii": SamplerKind(samplers.NSGAIIISampler),
@@ -101,7 +109,7 @@ def build_sampler(name: str, options: Options, seed: int, space: Space, always: 
     def build(trial_seed: int) -> samplers.BaseSampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return kind.cls(**{**kind.defaults(trial_seed, space), **options})
+            return kind.cls(**{**kind.defaults(Seeds(seed, trial_seed), space), **options})
 
     return Reproducible(build, seed, always if kind.joint else None)
 
@@ -118,7 +126,6 @@ class Reproducible(samplers.BaseSampler):
         self._build = build
         self._seed = seed
         self._joint = joint
-        self.is_exhausted = False  # every point was tried
         self._inner = build(self._seed_of(0))
 
     def __str__(self) -> str:
@@ -156,8 +163,7 @@ class Reproducible(samplers.BaseSampler):
             self._inner.after_trial(study, trial, state, values)
         except RuntimeError as error:
             if "Study.stop" not in str(error):
-                raise
-            self.is_exhausted = True  # a grid's wish to stop, which Optuna refuses outside its own loop
+                raise  # else it wishes to stop, having no more points: see `space.count_points`
 
     def _seed_of(self, number: int) -> int:
         return int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from optuna import Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from searcher.samplers import grid_values
 from searcher.spec import Choices, Conditions, Range, StudySpec
 from trainers.config import is_continuous
 
@@ -48,7 +50,7 @@ def suggest(trial: Trial, spec: StudySpec) -> Point:
     sampled: dict[str, Any] = {}
     for name in conditions_first(spec):
         setting = spec.space[name]
-        if all(sampled.get(other) in allowed for other, allowed in setting.when.items()):
+        if _holds(setting.when, sampled):
             sampled[name] = _suggest_one(trial, name, setting)
     return point_of(sampled, spec)
 
@@ -59,6 +61,23 @@ def point_of(params: Mapping[str, Any], spec: StudySpec) -> Point:
         {name: params[name] for name in spec.space if name in params},
         tuple(name for name in spec.space if name not in params),
     )
+
+
+def count_points(spec: StudySpec) -> int | None:
+    """How many points there are for a sampler that tries each of them once; None for all others."""
+    sampler = spec.search.sampler.name
+    if sampler not in ("grid", "brute-force"):
+        return None
+    values = {name: grid_values(name, distribution) for name, distribution in distributions(spec).items()}
+    if sampler == "grid":  # it counts settings that are switched off like any other
+        return math.prod(len(choices) for choices in values.values())
+    points: list[dict[str, Any]] = [{}]
+    for name in conditions_first(spec):
+        when = spec.space[name].when
+        active = [point for point in points if _holds(when, point)]
+        points = [point for point in points if not _holds(when, point)]
+        points += [{**point, name: value} for point in active for value in values[name]]
+    return len(points)
 
 
 def find_cycle(whens: Mapping[str, Conditions]) -> list[str]:
@@ -83,6 +102,10 @@ def _suggest_one(trial: Trial, name: str, setting: Range | Choices) -> Any:
     return trial.suggest_float(
         name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
     )
+
+
+def _holds(when: Conditions, sampled: Mapping[str, Any]) -> bool:
+    return all(sampled.get(other) in allowed for other, allowed in when.items())
 
 
 def conditions_first(spec: StudySpec) -> list[str]:

@@ -14,6 +14,7 @@ from searcher.places import lines_of
 from trainers.choices import unknown
 
 Scalar = str | bool | int | float
+Goal = Literal["minimize", "maximize"]
 Conditions = dict[str, list[Scalar]]
 
 
@@ -106,7 +107,7 @@ class Metric(_Strict):
     """What the search is for."""
 
     name: str = "val_loss"
-    goal: Literal["minimize", "maximize"] = "minimize"
+    goal: Goal = "minimize"
     of: Literal["best", "last"] = "best"  # evaluation whose value counts
 
     def is_better(self, value: float, other: float | None) -> bool:

@@ -8,6 +8,7 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import optuna
@@ -17,6 +18,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from searcher.errors import NotFound, StorageError, StudyChanged
 from searcher.policy import stand_in
+from searcher.pruning import PruningBoard
 from searcher.records import result_from_record, to_record
 from searcher.samplers import build_pruner, build_sampler
 from searcher.space import Point, distributions, point_of, suggest, unconditional
@@ -35,6 +37,13 @@ SPEC, RESULT, ATTEMPTS = "searcher:spec", "searcher:result", "searcher:attempts"
 MACHINE = frozenset({"device", "threads", "data_dir", "folder"})
 """Settings that may differ between two runs of one study: they say where, not what."""
 
+STATE = {
+    Outcome.COMPLETED: TrialState.COMPLETE,
+    Outcome.PRUNED: TrialState.PRUNED,
+    Outcome.DOOMED: TrialState.PRUNED,
+    Outcome.FAILED: TrialState.FAIL,
+}
+
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
@@ -50,6 +59,12 @@ class StudyStore:
         self._study = study
         self._storage = storage
         self._id = storage.get_study_id_from_name(study.study_name)
+
+    @cached_property
+    def _board(self) -> PruningBoard:
+        pruner = build_pruner(self.spec.search.pruner.name, self.spec.search.pruner.options)
+        trials = self._study.get_trials(deepcopy=False)
+        return PruningBoard(pruner, self.spec.name, self.spec.metric.goal, trials)
 
     def requeue_interrupted(self) -> int:
         """Put trials that a dead coordinator left running back into the queue; how many there were."""
@@ -68,12 +83,8 @@ class StudyStore:
         """The next trial: a queued one first, else a new point from the sampler."""
         with _translated(self._storage.url):
             trial = self._study.ask()
+            self._board.begin(trial.number)
             return trial, suggest(trial, self.spec)
-
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether the sampler has just tried the last point there is."""
-        return bool(getattr(self._study.sampler, "is_exhausted", False))
 
     def attempts(self, trial: Trial) -> tuple[str, ...]:
         """Why earlier attempts at this trial ended."""
@@ -82,20 +93,14 @@ class StudyStore:
     def note_attempt(self, trial: Trial, cause: str) -> tuple[str, ...]:
         """Remember why an attempt at this trial ended; all of them so far."""
         with _translated(self._storage.url):
+            self._board.begin(trial.number)
             causes = (*self.attempts(trial), cause)
             trial.set_user_attr(ATTEMPTS, list(causes))
             return causes
 
     def should_prune(self, trial: Trial, values: Mapping[int, float]) -> bool:
-        """Whether the study's pruner gives the trial up after these values (evaluations due -> value).
-
-        The values reach the store when the trial ends, so that a trial that was interrupted and
-        begins anew does not meet those of its first attempt.
-        """
-        with _translated(self._storage.url):
-            frozen = self._storage.get_trial(self._trial_id(trial.number))
-            frozen.intermediate_values = dict(values)
-            return bool(self._study.pruner.prune(self._study, frozen))
+        """Whether the study's pruner gives the trial up after these values (evaluations due -> value)."""
+        return self._board.should_prune(trial.number, values)
 
     def stand_in(self, own: Iterable[float]) -> float:
         """A finite value for a trial that has none to be proud of; `own` are the values it did reach."""
@@ -117,12 +122,11 @@ class StudyStore:
                 trial.set_constraint(fatal.kind if fatal is not None else "doomed", 1.0)
             for due, value in values.items():
                 self._storage.set_trial_intermediate_value(trial_id, due, value)
+            state = STATE[result.outcome]
+            for name, note in self._board.end(trial.number, state, result.value).items():
+                self._storage.set_trial_system_attr(trial_id, name, note)
             self._storage.set_trial_user_attr(trial_id, RESULT, to_record(result))
-            if result.outcome is Outcome.COMPLETED:
-                self._study.tell(trial, result.value)
-            else:
-                state = TrialState.FAIL if result.outcome is Outcome.FAILED else TrialState.PRUNED
-                self._study.tell(trial, state=state)
+            self._study.tell(trial, result.value if state is TrialState.COMPLETE else None, state)
 
     def results(self) -> list[TrialResult]:
         """The results of all finished trials, by number, without their signals."""
@@ -175,13 +179,12 @@ def open_study(spec: StudySpec, url: str) -> StudyStore:
 
 def _create_study(spec: StudySpec, storage: RDBStorage) -> optuna.Study:
     space, search = distributions(spec), spec.search
-    sampler, pruner = search.sampler, search.pruner
+    sampler = search.sampler
     return optuna.create_study(
         storage=storage,
         study_name=spec.name,
         direction=spec.metric.goal,
         sampler=build_sampler(sampler.name, sampler.options, search.seed, space, unconditional(spec)),
-        pruner=build_pruner(pruner.name, pruner.options),
         load_if_exists=True,
     )
 

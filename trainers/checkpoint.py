@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.config import TrialConfig, config_from
+from trainers.errors import DataError
 from trainers.models import build_model
 from trainers.shapes import Shapes
 
@@ -34,8 +35,13 @@ def save_weights(path: Path, weights: Weights, config: TrialConfig, shapes: Shap
 
 
 def load_model(path: Path) -> tuple[nn.Module, Shapes]:
-    """The model of a file that `save_weights` wrote, on the CPU and in evaluation mode, and its shapes."""
+    """The model of a file that `save_weights` wrote, on the CPU and in evaluation mode, and its shapes.
+
+    Raises: DataError when something else wrote it.
+    """
     content = torch.load(path, weights_only=True, map_location="cpu")
+    if not isinstance(content, dict) or not {"weights", "settings", "shapes"} <= content.keys():
+        raise DataError(f"{path} was not written by this package's own trainer")
     config = config_from({**content["settings"], "checkpoint": None, "head_learning_rate": None})
     shapes = Shapes(**content["shapes"])
     model = build_model(config, shapes)

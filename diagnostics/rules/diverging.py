@@ -39,7 +39,7 @@ blocks the rise took (DIAGNOSES.md: no recovery within twice the width of the ju
 FALLING = -1.64
 """Mann-Kendall score below which the loss counts as falling (one-sided 5 %)."""
 
-RETURN = 4.0
+RETURN = 2.0
 """A falling loss is on its way back when its slope would bring it below the bar in so many times the
 blocks it has spent above (house rule: chance falls are too slow, catapults much faster)."""
 

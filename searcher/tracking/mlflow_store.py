@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import sqlalchemy
+
 from searcher.errors import TrackingError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DEFAULT_TRACKING = "sqlite:///mlflow.db"
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
 def connect(uri: str) -> MlflowClient:
@@ -29,6 +32,8 @@ def connect(uri: str) -> MlflowClient:
         logging.getLogger(name).setLevel(logging.ERROR)
     if uri.startswith("sqlite:///"):
         _create_whole(Path(uri.removeprefix("sqlite:///")))
+    if uri.partition(":")[0].partition("+")[0] in DATABASES:
+        sqlalchemy.create_engine(uri).connect().close()  # fails at once as well
     return MlflowClient(tracking_uri=uri)
 
 
@@ -40,6 +45,7 @@ def _create_whole(database: Path) -> None:
         return
     beside = database.with_name(f"{database.name}.part-{os.getpid()}")
     beside.unlink(missing_ok=True)
+    beside.touch()  # fails at once where nothing can be written; MLflow would try for 100 seconds
     MlflowClient(tracking_uri=f"sqlite:///{beside}").search_experiments(max_results=1)
     beside.replace(database)
 

@@ -27,7 +27,9 @@ def log_model(client: MlflowClient, run_id: str, weights: Path) -> None:
         try:
             _save(weights, place)
         except Exception as error:  # own models can be anything; the record of the trial is whole without
-            client.set_tag(run_id, "model", f"could not be traced: {type(error).__name__}: {error}"[:500])
+            client.set_tag(
+                run_id, "model", f"not logged, only its weights: {type(error).__name__}: {error}"[:500]
+            )
             client.log_artifact(run_id, str(weights))
             return
         client.log_artifacts(run_id, str(place), MODEL)

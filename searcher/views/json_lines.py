@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from diagnostics.report import to_dict
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
+from searcher.spec import StudySpec
 from searcher.summary import best_result, sampled_of
+from searcher.trial import TrialResult
 
 
 class JsonView:
@@ -56,29 +59,32 @@ def _data(event: Event) -> dict[str, Any]:
                 "value": course.value,
             }
         case TrialEnded(result, is_best):
-            return {
-                "event": "trial_ended",
-                "trial": result.number,
-                "outcome": result.outcome.value,
-                "value": result.value,
-                "reason": result.reason,
-                "is_best": is_best,
-                "seconds": result.seconds,
-                "report": to_dict(result.report),
-            }
+            return {"event": "trial_ended", **_result(result), "is_best": is_best}
         case Noted(text):
             return {"event": "noted", "text": text}
         case StudyLeft(spec, results, why):
-            best = best_result(spec, results)
-            return {
-                "event": "study_left",
-                "study": spec.name,
-                "trials": len(results),
-                "why": why,
-                "best_trial": None if best is None else best.number,
-                "best_value": None if best is None else best.value,
-                "best_sampled": None if best is None else sampled_of(best),
-            }
+            end = {"study": spec.name, "trials": len(results), "why": why}
+            return {"event": "study_left", **end, **_best(spec, results)}
+
+
+def _result(result: TrialResult) -> dict[str, Any]:
+    return {
+        "trial": result.number,
+        "outcome": result.outcome.value,
+        "value": result.value,
+        "reason": result.reason,
+        "seconds": result.seconds,
+        "report": to_dict(result.report),
+    }
+
+
+def _best(spec: StudySpec, results: Sequence[TrialResult]) -> dict[str, Any]:
+    best = best_result(spec, results)
+    return {
+        "best_trial": None if best is None else best.number,
+        "best_value": None if best is None else best.value,
+        "best_sampled": None if best is None else sampled_of(best),
+    }
 
 
 def _plain(value: Any) -> Any:

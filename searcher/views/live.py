@@ -131,7 +131,7 @@ class LiveView:
 
     def _running_table(self, spec: StudySpec) -> Table:
         table = Table(box=None, padding=(0, 1), header_style="dim")
-        for heading in ("trial", "slot", "settings", "epoch", "loss", spec.metric.name, "so far"):
+        for heading in ("trial", "slot", "settings", "epoch", "loss", spec.metric.name, "findings"):
             table.add_column(heading, no_wrap=heading != "settings")
         for number, row in sorted(self._running.items()):
             course = row.course
@@ -148,14 +148,14 @@ class LiveView:
                 f"{course.epoch:.1f}/{course.of_epochs:g}",
                 sparkline(loss.values) if loss is not None else "",
                 value,
-                Text(fatal.kind, style="bold red") if fatal is not None else Text("in order", style="dim"),
+                Text(fatal.kind, style="bold red") if fatal is not None else Text("none", style="dim"),
             )
         return table
 
     def _ended_table(self, spec: StudySpec) -> Table:
         table = Table(box=None, padding=(0, 1), header_style="dim")
         for heading in ("ended", "outcome", spec.metric.name, "verdict", "settings", "why"):
-            table.add_column(heading, no_wrap=heading not in ("settings", "why"), overflow="fold")
+            table.add_column(heading, no_wrap=heading != "settings", overflow="ellipsis")
         for result in self._last:
             shown = result.outcome in (Outcome.COMPLETED, Outcome.PRUNED) and result.value is not None
             table.add_row(

@@ -62,10 +62,11 @@ def end_of_study(spec: StudySpec, results: Sequence[TrialResult]) -> RenderableT
         parts.append(settings)
     if results:
         counts = Table(box=None, padding=(0, 2), header_style="dim")
-        for heading in ("verdict", "trials"):
+        for heading in ("verdict", "trials", "how they ended"):
             counts.add_column(heading, justify="right" if heading == "trials" else "left")
         for verdict, count in verdict_counts(results).items():
-            counts.add_row(str(verdict), str(count))
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in outcome_counts(results).items())
-        parts += [Text(), counts, Text(f"of {len(results)} trials: {outcomes}"), Text()]
+            of_verdict = [result for result in results if result.verdict is verdict]
+            ended = ", ".join(f"{n} {outcome}" for outcome, n in outcome_counts(of_verdict).items())
+            counts.add_row(str(verdict), str(count), ended)
+        parts += [Text(), counts, Text()]
     return Group(*parts)

@@ -19,7 +19,7 @@ def sparkline(values: Values, width: int = 16) -> str:
     if not len(finite):
         return "!" * len(heights)
     low, span = float(finite.min()), float(np.ptp(finite)) or 1.0
-    places = [int((h - low) / span * (len(BARS) - 1)) if np.isfinite(h) else -1 for h in heights]
+    places = [round((h - low) / span * (len(BARS) - 1)) if np.isfinite(h) else -1 for h in heights]
     return "".join("!" if place < 0 else BARS[place] for place in places)
 
 

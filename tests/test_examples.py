@@ -1,0 +1,79 @@
+"""The examples, and the README's own model, run as they are shown: in a folder of their own, two trials."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from searcher.cli import main
+from searcher.spec import read_spec
+from searcher.store import load_study
+from searcher.trial import TrialResult
+from trainers.data import forget_data
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
+QUICKLY = ["--launcher", "inprocess", "--trials", "2", "--no-tracking"]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working folder; modules that are imported from it are forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    forget_data()
+    yield tmp_path
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def finished(study: str) -> list[TrialResult]:
+    """The recorded results of a study."""
+    return load_study(study, "sqlite:///studies.db").results()
+
+
+def test_there_is_an_example_of_each_kind() -> None:
+    assert [path.stem for path in EXAMPLES] == ["own_data", "own_model", "own_trainer"]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_completes_its_trials(workplace: Path, example: Path) -> None:
+    for file in (example, example.with_suffix(".py")):
+        shutil.copy(file, workplace)
+    assert main(["run", example.name, *QUICKLY]) == 0
+    spec = read_spec(example)
+    results = finished(spec.name)
+    assert [str(result.outcome) for result in results] == ["completed", "completed"]
+    for result in results:
+        assert result.value is not None
+        assert spec.metric.name in (result.best.metrics if result.best else {})
+        assert set(result.sampled) == set(spec.space)
+    assert main(["best", spec.name, "--model", "best.pt"]) == 0
+    assert (workplace / "best.pt").stat().st_size > 0
+
+
+def test_the_example_of_own_data_uses_the_setting_only_it_knows(workplace: Path) -> None:
+    shutil.copy(ROOT / "examples" / "own_data.toml", workplace)
+    shutil.copy(ROOT / "examples" / "own_data.py", workplace)
+    assert main(["run", "own_data.toml", *QUICKLY]) == 0
+    parameters = {r.settings["measurements"]: r.facts["data_digest"] for r in finished("own-data")}
+    assert len(set(parameters.values())) == len(parameters) == 2
+
+
+def test_the_own_model_of_the_readme_is_trained(workplace: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = re.search(r"^```python\n(.+?)^```$", readme, re.MULTILINE | re.DOTALL)
+    command = re.search(r"^searcher (run .*my_model:build.*)$", readme, re.MULTILINE)
+    assert code and command
+    assert len([line for line in code[1].splitlines() if line.strip()]) <= 5
+    Path("my_model.py").write_text(code[1], encoding="utf-8")
+    assert main([*command[1].split(), *QUICKLY, "--set", "epochs=2"]) == 0
+    results = finished("my-model")
+    assert [result.settings["model"] for result in results] == ["my_model:build"] * 2
+    assert all(result.values for result in results)
