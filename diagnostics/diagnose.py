@@ -18,6 +18,15 @@ def diagnose(signals: Signals, facts: Facts | None = None, rules: Sequence[Rule]
     that raises is listed in `Report.errors`, one that lacks data in `Report.not_run`.
     """
     facts = facts or {}
+    findings, not_run, errors = run_rules(signals, facts, rules)
+    verdict, statistics = judge(signals, facts, findings)
+    return Report(verdict, findings, statistics, not_run, errors)
+
+
+def run_rules(
+    signals: Signals, facts: Facts, rules: Sequence[Rule] = RULES
+) -> tuple[tuple[Finding, ...], dict[str, str], dict[str, str]]:
+    """What the rules find, the gravest first; then, by rule, what it lacked to run and how it broke."""
     findings: list[Finding] = []
     not_run: dict[str, str] = {}
     errors: dict[str, str] = {}
@@ -31,8 +40,7 @@ def diagnose(signals: Signals, facts: Facts | None = None, rules: Sequence[Rule]
         except Exception as error:  # a broken rule must be seen, but must not stop a training
             errors[rule.name] = f"{type(error).__name__}: {error}"
     findings.sort(key=lambda finding: (-finding.severity, finding.step, finding.kind))
-    verdict, statistics = judge(signals, facts, findings)
-    return Report(verdict, tuple(findings), statistics, not_run, errors)
+    return tuple(findings), not_run, errors
 
 
 def _missing(rule: Rule, signals: Signals) -> str:

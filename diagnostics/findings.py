@@ -92,5 +92,10 @@ class Report:
     @property
     def fatal(self) -> Finding | None:
         """The earliest finding from which the training cannot recover, or None."""
-        fatal = [finding for finding in self.findings if finding.severity is Severity.FATAL]
-        return min(fatal, key=lambda finding: finding.step, default=None)
+        return first_fatal(self.findings)
+
+
+def first_fatal(findings: Iterable[Finding]) -> Finding | None:
+    """The earliest of the findings from which a training cannot recover, or None."""
+    fatal = [finding for finding in findings if finding.severity is Severity.FATAL]
+    return min(fatal, key=lambda finding: finding.step, default=None)

@@ -174,7 +174,7 @@ class Coordinator:
         finding = finding_of(ended, course.step)
         if finding is not None:
             report = replace(report, findings=(finding, *report.findings))
-        outcome, reason = outcome_of(ended, report), ended.cause or stop_reason(report)
+        outcome, reason = outcome_of(ended, report), ended.cause or stop_reason(report.findings)
         if outcome is Outcome.COMPLETED and course.value is None:
             outcome, reason = Outcome.DOOMED, self._no_value(course)
         self._finish(running, outcome, report, reason, ended.detail)

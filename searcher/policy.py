@@ -6,14 +6,15 @@ import math
 from collections.abc import Iterable, Sequence
 
 from diagnostics import Finding, Report, Severity
+from diagnostics.findings import first_fatal
 from searcher.launchers.job import End, Ended
 from searcher.spec import Metric
 from searcher.trial import Outcome
 
 
-def stop_reason(report: Report) -> str:
-    """Why a running trial must stop, as a sentence; empty when it may go on."""
-    fatal = report.fatal
+def stop_reason(findings: Iterable[Finding]) -> str:
+    """Why a training with these findings must stop, as a sentence; empty when it may go on."""
+    fatal = first_fatal(findings)
     return f"{fatal.kind} at step {fatal.step}: {fatal.cause}" if fatal is not None else ""
 
 

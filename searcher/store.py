@@ -59,6 +59,7 @@ class StudyStore:
         self._study = study
         self._storage = storage
         self._id = storage.get_study_id_from_name(study.study_name)
+        self._trial_ids: dict[int, int] = {}
 
     @cached_property
     def _board(self) -> PruningBoard:
@@ -151,7 +152,10 @@ class StudyStore:
         self._storage.set_trial_state_values(self._trial_id(number), TrialState.WAITING)
 
     def _trial_id(self, number: int) -> int:
-        return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        if number not in self._trial_ids:  # asked of the database once
+            found = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+            self._trial_ids[number] = found
+        return self._trial_ids[number]
 
 
 def open_study(spec: StudySpec, url: str) -> StudyStore:

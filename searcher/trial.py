@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from diagnostics import Report, Signals, Verdict, diagnose
+from diagnostics import Finding, Report, Signals, Verdict, diagnose
+from diagnostics.diagnose import run_rules
 from searcher.spec import Metric
 from trainers.progress import Progress
 
@@ -80,18 +81,18 @@ class TrialCourse:
         self.epoch = 0.0
         self.of_epochs = math.nan
         self.metrics_seen: set[str] = set()
-        self.report = diagnose(self.signals)
+        self.findings: tuple[Finding, ...] = ()
 
-    def add(self, progress: Progress) -> Report:
-        """Take in one message; what the numbers mean so far."""
+    def add(self, progress: Progress) -> tuple[Finding, ...]:
+        """Take in one message; what the rules find in all of them, the gravest first."""
         self.step, self.epoch, self.of_epochs = progress.step, progress.epoch, progress.of_epochs
         self.facts |= progress.facts
         self.signals = self.signals.extend(progress.signals)
         if progress.metrics:
             self._evaluate(progress)
         if progress.metrics or progress.signals:
-            self.report = diagnose(self.signals, self.facts)
-        return self.report
+            self.findings, _, _ = run_rules(self.signals, self.facts)
+        return self.findings
 
     @property
     def value(self) -> float | None:

@@ -116,9 +116,13 @@ def loss_function(task: str, config: TrialConfig) -> Loss:
     if task == "regression":
         return lambda logits, target: F.mse_loss(logits.float(), _like(target, logits))
     smoothing = config.label_smoothing
-    return lambda logits, target: F.cross_entropy(
-        logits.flatten(0, -2).float(), target.flatten(), label_smoothing=smoothing
-    )
+
+    def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+        if logits.ndim > 2:  # an answer at each place
+            logits, target = logits.flatten(0, -2), target.flatten()
+        return F.cross_entropy(logits.float(), target, label_smoothing=smoothing)
+
+    return cross_entropy
 
 
 def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], task: str) -> dict[str, float]:

@@ -11,6 +11,7 @@ from searcher.trial import Outcome, TrialResult
 
 
 def source_tags() -> dict[str, str]:
+    """Who made a run, as MLflow's pages show it."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -24,6 +25,12 @@ def study_params(spec: StudySpec) -> dict[str, Any]:
     space = {f"space.{name}": s.model_dump(exclude_defaults=True) for name, s in spec.space.items()}
     metric = {"metric": spec.metric.name, "goal": spec.metric.goal}
     return {**metric, **spec.train, **space, **search}
+
+
+def trial_params(spec: StudySpec, result: TrialResult) -> dict[str, Any]:
+    """The settings the study file names: sampled, switched off (with their defaults) and fixed ones."""
+    named = [*spec.space, *(name for name in spec.fixed if name not in spec.space)]
+    return {name: result.settings[name] for name in named if name in result.settings}
 
 
 def once_per_run(result: TrialResult) -> dict[str, float]:
@@ -42,6 +49,7 @@ def once_per_run(result: TrialResult) -> dict[str, float]:
 
 
 def result_tags(result: TrialResult) -> dict[str, str]:
+    """What became of a trial, to filter and group by."""
     tags = {
         "verdict": result.verdict.value,
         "outcome": result.outcome.value,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from searcher.naming import run_name
 from searcher.records import FINDINGS, SIGNALS, WEIGHTS, trial_folder, with_signals
 from searcher.spec import StudySpec
-from searcher.tracking.entries import once_per_run, result_tags, source_tags, study_params
+from searcher.tracking.entries import once_per_run, result_tags, source_tags, study_params, trial_params
 from searcher.tracking.mlflow_store import connect, translated
 from searcher.tracking.models import log_model
 from searcher.tracking.tracker import Started
@@ -21,7 +21,7 @@ from searcher.trial import Outcome, TrialResult
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import Metric, Run, RunInfo
 
 MOST_METRICS, MOST_PARAMS, LONGEST_PARAM, LONGEST_TAG = 1000, 100, 6000, 5000
 """What MLflow takes in one batch and in one text."""
@@ -38,12 +38,21 @@ STATUS = {
 
 PARENT, NUMBER = "mlflow.parentRunId", "optuna.trial_number"
 
+BEST = "best_so_far"
+"""The study's curve: the best value over the trial's number."""
+
 
 @dataclass
 class _Child:
-    """The run of a trial that goes on, and what was not written yet."""
+    """A trial that goes on: its run, once there is one, and the points that were not written yet.
 
-    run_id: str
+    A run is made at the first flush or at the end, whichever comes first: what is known by then goes
+    in with it, which is a good deal faster.
+    """
+
+    trial: Started
+    started_at: int  # milliseconds
+    run: RunInfo | None = None
     points: list[Metric] = field(default_factory=list)
 
 
@@ -71,7 +80,7 @@ class MlflowTracker:
 
     def start(self, trial: Started) -> None:
         with self._translated():
-            self._start(trial.number, trial.settings, trial.sampled, int(time.time() * 1000))
+            self._children[trial.number] = _Child(trial, int(time.time() * 1000))
 
     def evaluate(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
         with self._translated():
@@ -81,12 +90,14 @@ class MlflowTracker:
 
     def end(self, result: TrialResult) -> None:
         with self._translated():
-            child = self._children.pop(result.number)
-            self._end(child, result)
+            self._end(self._children.pop(result.number), result)
+            self._note_best(result)
 
     def forget(self, number: int) -> None:
         with self._translated():
-            self._client.delete_run(self._children.pop(number).run_id)
+            child = self._children.pop(number)
+            if child.run is not None:
+                self._client.delete_run(child.run.run_id)
 
     def close(self, summary: str, best: int | None) -> None:
         with self._translated():
@@ -134,60 +145,70 @@ class MlflowTracker:
                 self._client.delete_run(run.info.run_id)
             else:
                 whole.add(number)
+        history = self._client.get_metric_history(self._parent, BEST)
+        written = {point.step for point in history}
         for number, result in wanted.items():
             if number not in whole:
                 self._rebuild(with_signals(self._runs, result))
-            self._note_best(result, number in whole)
+            self._note_best(result, written)
 
     def _rebuild(self, result: TrialResult) -> None:
         sampled = {name: result.settings[name] for name in result.sampled}
-        started = int((result.ended_at - result.seconds) * 1000)
-        child = self._start(result.number, result.settings, sampled, started)
+        started_at = int((result.ended_at - result.seconds) * 1000)
+        child = _Child(Started(result.number, result.settings, sampled), started_at)
         for name, series in result.signals.items():
             if name.startswith(("train_", "val_")):
                 for step, value in zip(series.steps, series.values, strict=True):
                     child.points += _points({name: float(value)}, int(step) + 1)
-        self._children.pop(result.number)
         self._end(child, result)
 
-    def _start(self, number: int, settings: Mapping[str, Any], sampled: Mapping[str, Any], at: int) -> _Child:
-        tags = {**source_tags(), PARENT: self._parent, NUMBER: str(number), "searcher.kind": "trial"}
-        name = run_name(number, sampled)
-        run = self._client.create_run(self._experiment, start_time=at, tags=tags, run_name=name)
-        child = _Child(run.info.run_id)
-        self._children[number] = child
-        return child
+    def _create(self, child: _Child, more: Mapping[str, str]) -> RunInfo:
+        trial = child.trial
+        own = {PARENT: self._parent, NUMBER: str(trial.number), "searcher.kind": "trial"}
+        run = self._client.create_run(
+            self._experiment,
+            start_time=child.started_at,
+            tags={**source_tags(), **own, **more},
+            run_name=run_name(trial.number, trial.sampled),
+        )
+        child.run = run.info
+        return run.info
 
     def _end(self, child: _Child, result: TrialResult) -> None:
         from mlflow.entities import Param, RunTag
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        child.points += _points(once_per_run(result), 0)
-        tags = [RunTag(key, value[:LONGEST_TAG]) for key, value in result_tags(result).items()]
-        params = [Param(k, str(v)[:LONGEST_PARAM]) for k, v in result.settings.items()]
-        first, rest = child.points[: MOST_METRICS - 200], child.points[MOST_METRICS - 200 :]
-        self._client.log_batch(child.run_id, first, params[:MOST_PARAMS], tags)
+        tags = {key: value[:LONGEST_TAG] for key, value in result_tags(result).items()}
+        later = [] if child.run is None else [RunTag(key, value) for key, value in tags.items()]
+        run = child.run or self._create(child, tags)
+        points = child.points + _points(once_per_run(result), 0)
+        params = [Param(k, str(v)[:LONGEST_PARAM]) for k, v in trial_params(self._spec, result).items()]
+        room = MOST_METRICS - MOST_PARAMS - len(later)
+        self._client.log_batch(run.run_id, points[:room], params[:MOST_PARAMS], later)
         for some in _chunks(params[MOST_PARAMS:], MOST_PARAMS):
-            self._client.log_batch(child.run_id, params=some)
-        self._log_points(child.run_id, rest)
+            self._client.log_batch(run.run_id, params=some)
+        self._log_points(run.run_id, points[room:])
+        files = get_artifact_repository(run.artifact_uri, tracking_uri=self._uri)
         for name in (SIGNALS, FINDINGS):
             file = trial_folder(self._runs, result.number) / name
             if file.exists():
-                self._client.log_artifact(child.run_id, str(file))
+                files.log_artifact(str(file))  # type: ignore[no-untyped-call]
         ended_at = int(result.ended_at * 1000)
-        self._client.set_terminated(child.run_id, STATUS[result.outcome], end_time=ended_at)
-        self._note_best(result, False)
+        self._client.set_terminated(run.run_id, STATUS[result.outcome], end_time=ended_at)
 
-    def _note_best(self, result: TrialResult, written: bool) -> None:
+    def _note_best(self, result: TrialResult, written: Container[int] = ()) -> None:
+        """Add a point to the study's curve of the best value, unless it is `written`."""
         if result.outcome is not Outcome.COMPLETED or result.value is None:
             return
         if self._spec.metric.is_better(result.value, self._best):
             self._best = result.value
-        if not written and self._best is not None:
-            self._of_parent += _points({"best_so_far": self._best}, result.number)
+        if result.number not in written and self._best is not None:
+            self._of_parent += _points({BEST: self._best}, result.number)
 
     def _flush(self) -> None:
         for child in self._children.values():
-            self._log_points(child.run_id, child.points)
+            run = child.run or self._create(child, {})
+            self._log_points(run.run_id, child.points)
             child.points = []
         self._log_points(self._parent, self._of_parent)
         self._of_parent = []

@@ -131,7 +131,7 @@ class LiveView:
 
     def _running_table(self, spec: StudySpec) -> Table:
         table = Table(box=None, padding=(0, 1), header_style="dim")
-        for heading in ("trial", "slot", "settings", "epoch", "loss", spec.metric.name, "findings"):
+        for heading in ("trial", "slot", "settings", "epoch", "loss", spec.metric.name, "so far"):
             table.add_column(heading, no_wrap=heading != "settings")
         for number, row in sorted(self._running.items()):
             course = row.course
@@ -140,7 +140,7 @@ class LiveView:
                 continue
             loss = course.signals.get("loss") or course.signals.get("train_loss")
             value = "" if course.value is None else short_value(course.value)
-            fatal = course.report.fatal
+            so_far = str(course.judged("finished").verdict)  # as if it ended now
             table.add_row(
                 str(number),
                 row.slot,
@@ -148,7 +148,7 @@ class LiveView:
                 f"{course.epoch:.1f}/{course.of_epochs:g}",
                 sparkline(loss.values) if loss is not None else "",
                 value,
-                Text(fatal.kind, style="bold red") if fatal is not None else Text("none", style="dim"),
+                Text(so_far, style=STYLES[so_far]),
             )
         return table
 

@@ -30,22 +30,25 @@ def betas(config: TrialConfig) -> tuple[float, float]:
     return momentum_of(config, 0.9), config.beta2
 
 
-def nesterov(groups: Groups, config: TrialConfig) -> optim.Optimizer:
-    """Momentum that looks ahead; without momentum there is nothing to look ahead along."""
-    momentum = momentum_of(config, 0.9)
-    return optim.SGD(groups, momentum=momentum, nesterov=momentum > 0)
+def sgd(groups: Groups, momentum: float, nesterov: bool = False) -> optim.Optimizer:
+    """Steps along the gradient; looking ahead needs a momentum to look along."""
+    return optim.SGD(groups, momentum=momentum, nesterov=nesterov and momentum > 0, fused=fuses(groups))
+
+
+def fuses(groups: Groups) -> bool:
+    """Whether torch has one kernel for the whole step where these parameters lie."""
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    return all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters)
 
 
 OPTIMIZERS: dict[str, Callable[[Groups, TrialConfig], optim.Optimizer]] = {
-    "sgd": lambda g, c: optim.SGD(g, momentum=momentum_of(c, 0.0)),  # Robbins & Monro 1951
-    "momentum": lambda g, c: optim.SGD(g, momentum=momentum_of(c, 0.9)),  # Polyak 1964
-    "nesterov": nesterov,  # Nesterov 1983, Sutskever et al. 2013
+    "sgd": lambda g, c: sgd(g, momentum_of(c, 0.0)),  # Robbins & Monro 1951
+    "momentum": lambda g, c: sgd(g, momentum_of(c, 0.9)),  # Polyak 1964
+    "nesterov": lambda g, c: sgd(g, momentum_of(c, 0.9), nesterov=True),  # Nesterov 1983
     "rmsprop": lambda g, c: optim.RMSprop(g, alpha=c.beta2, momentum=momentum_of(c, 0.0)),  # Hinton 2012
     "adagrad": lambda g, _: optim.Adagrad(g),  # Duchi et al. 2011
-    "adam": lambda g, c: optim.Adam(g, betas=betas(c)),  # Kingma & Ba 2014
-    "adamw": lambda g, c: optim.AdamW(
-        g, betas=betas(c)
-    ),  # decay apart from the gradient; Loshchilov & Hutter 2017
+    "adam": lambda g, c: optim.Adam(g, betas=betas(c), fused=fuses(g)),  # Kingma & Ba 2014
+    "adamw": lambda g, c: optim.AdamW(g, betas=betas(c), fused=fuses(g)),  # Loshchilov & Hutter 2017
     "nadam": lambda g, c: optim.NAdam(g, betas=betas(c)),  # Dozat 2016
 }
 
@@ -58,11 +61,11 @@ def build_optimizer(model: nn.Module, config: TrialConfig) -> optim.Optimizer:
     was given as `initial_lr`; `set_learning_rates` scales it.
     """
     head = head_parameters(model) if config.head_learning_rate is not None else set()
-    groups: dict[tuple[bool, bool], dict[str, Any]] = {}
+    groups: dict[tuple[float, ...], dict[str, Any]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
-            kind = (id(parameter) in head, is_weight(parameter))
-            group = groups.setdefault(kind, {"params": [], **_rates(*kind, config)})
+            rates = _rates(id(parameter) in head, is_weight(parameter), config)
+            group = groups.setdefault(tuple(rates.values()), {"params": [], **rates})  # few groups are fast
             group["params"].append(parameter)
     return OPTIMIZERS[config.optimizer](list(groups.values()), config)
 

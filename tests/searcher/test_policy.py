@@ -1,0 +1,87 @@
+"""What a report means: reasons to stop, outcomes, retries, stand-ins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from diagnostics import Finding, Report, Severity, Verdict
+from searcher.launchers.job import End, Ended
+from searcher.policy import finding_of, may_retry, outcome_of, stand_in, stop_reason
+from searcher.spec import Metric
+from searcher.trial import Outcome
+
+
+def finding(severity: Severity, step: int, kind: str = "diverging") -> Finding:
+    return Finding(kind, severity, step, {"loss": 9.0}, f"the loss left at {step}", "a smaller step")
+
+
+def report(*findings: Finding) -> Report:
+    return Report(Verdict.INCOMPLETE, findings)
+
+
+WELL = report(finding(Severity.WARNING, 3), finding(Severity.INFO, 1))
+FATAL = report(finding(Severity.WARNING, 1), finding(Severity.FATAL, 9, "late"), finding(Severity.FATAL, 7))
+
+
+def test_only_a_fatal_finding_stops_and_the_earliest_one_is_the_reason() -> None:
+    assert stop_reason(WELL.findings) == ""
+    assert stop_reason(FATAL.findings) == "diverging at step 7: the loss left at 7"
+
+
+@pytest.mark.parametrize(
+    ("end", "healthy", "fatal"),
+    [
+        (End.FINISHED, Outcome.COMPLETED, Outcome.DOOMED),
+        (End.OUT_OF_MEMORY, Outcome.DOOMED, Outcome.DOOMED),
+        (End.ERROR, Outcome.FAILED, Outcome.FAILED),
+        (End.MISTAKE, Outcome.FAILED, Outcome.FAILED),
+        (End.DIED, Outcome.FAILED, Outcome.FAILED),
+    ],
+)
+def test_outcomes(end: End, healthy: Outcome, fatal: Outcome) -> None:
+    assert outcome_of(Ended(end), WELL) is healthy
+    assert outcome_of(Ended(end), FATAL) is fatal
+
+
+def test_every_end_is_judged() -> None:
+    assert {outcome_of(Ended(end), WELL) for end in End} <= set(Outcome)
+
+
+@pytest.mark.parametrize(
+    ("end", "kind"),
+    [
+        (End.OUT_OF_MEMORY, "out-of-memory"),
+        (End.DIED, "crashed"),
+        (End.ERROR, "crashed"),
+        (End.FINISHED, None),
+        (End.MISTAKE, None),
+    ],
+)
+def test_findings_of_the_launcher(end: End, kind: str | None) -> None:
+    found = finding_of(Ended(end, "its worker was killed"), 12)
+    assert (None if found is None else found.kind) == kind
+    if found is not None:
+        assert (found.severity, found.step, found.cause) == (Severity.FATAL, 12, "its worker was killed")
+        assert found.remedy and found.evidence
+
+
+def test_only_a_dead_worker_is_retried_and_not_for_ever() -> None:
+    assert [end for end in End if may_retry(Ended(end), (), 1)] == [End.DIED]
+    assert may_retry(Ended(End.DIED), ("once",), 2)
+    assert not may_retry(Ended(End.DIED), ("once", "twice"), 2)
+    assert not may_retry(Ended(End.DIED), (), 0)
+
+
+@pytest.mark.parametrize("goal", ["minimize", "maximize"])
+def test_a_stand_in_is_finite_and_no_better_than_anything_known(goal: str, rng: np.random.Generator) -> None:
+    metric = Metric(goal="maximize" if goal == "maximize" else "minimize")
+    known, own = rng.normal(0, 100, 5).tolist(), rng.normal(0, 100, 2).tolist()
+    value = stand_in([*known, float("nan"), float("inf"), -float("inf")], [*own, float("nan")], metric)
+    assert value in [*known, *own]
+    assert not any(metric.is_better(value, other) for other in [*known, *own])
+
+
+def test_a_stand_in_when_nothing_is_known() -> None:
+    assert stand_in([], [float("nan")], Metric(goal="maximize")) == 0.0
+    assert stand_in([float("inf")], [], Metric(goal="minimize")) == 1e6

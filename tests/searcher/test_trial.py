@@ -1,0 +1,114 @@
+"""One trial: a stream of messages folded into what is known of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from diagnostics import Signals, Verdict, diagnose
+from searcher.spec import Metric
+from searcher.trial import TrialCourse
+from trainers.progress import Progress
+
+
+def course_of(values: Sequence[float], metric: Metric, per_epoch: int = 1, **facts: Any) -> TrialCourse:
+    """A course with one evaluation per value, `per_epoch` in each epoch of ten steps."""
+    course = TrialCourse(metric)
+    course.add(Progress(0, 0.0, len(values) / per_epoch, facts={"evaluations_per_epoch": per_epoch, **facts}))
+    for i, value in enumerate(values, start=1):
+        course.add(Progress(10 * i, i / per_epoch, len(values) / per_epoch, {metric.name: value, "other": i}))
+    return course
+
+
+def test_the_best_evaluation_counts(rng: np.random.Generator) -> None:
+    values = rng.normal(size=12).tolist()
+    for goal, best in (("minimize", np.min), ("maximize", np.max)):
+        course = course_of(values, Metric(goal=goal))
+        at = values.index(best(values))
+        assert course.value == best(values)
+        assert course.best is not None
+        assert (course.best.step, course.best.epoch) == (10 * (at + 1), at + 1)
+        assert course.best.metrics == {"val_loss": values[at], "other": at + 1}
+        assert course.values == {i: best(values[:i]) for i in range(1, 13)}
+
+
+def test_or_the_last_one_if_the_study_says_so(rng: np.random.Generator) -> None:
+    values = rng.normal(size=6).tolist()
+    course = course_of(values, Metric(of="last"))
+    assert course.value == values[-1]
+    assert course.values == dict(enumerate(values, start=1))
+
+
+def test_a_tie_keeps_the_earlier_evaluation() -> None:
+    course = course_of([2.0, 1.0, 1.0], Metric())
+    assert course.best is not None and course.best.step == 20
+
+
+def test_evaluations_are_counted_in_those_due_by_then() -> None:
+    """Trials of all batch sizes share the clock, whenever their evaluations come."""
+    course = TrialCourse(Metric())
+    course.add(Progress(0, 0.0, 2, facts={"evaluations_per_epoch": 3}))
+    for step, epoch in enumerate((1 / 3, 0.7, 1.0, 2.0), start=1):
+        course.add(Progress(step, epoch, 2, {"val_loss": 9.0 - step}))
+    assert course.values == {1: 8.0, 2: 7.0, 3: 6.0, 6: 5.0}
+
+
+def test_without_that_fact_evaluations_are_numbered() -> None:
+    course = TrialCourse(Metric())
+    for epoch in (0.1, 0.5, 2.5):
+        course.add(Progress(1, epoch, 3, {"val_loss": epoch}))
+    assert list(course.values) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("goal", ["minimize", "maximize"])
+def test_values_that_are_not_finite_are_never_the_best(bad: float, goal: Any) -> None:
+    course = course_of([bad, 0.5, bad], Metric(goal=goal))
+    assert course.value == 0.5
+    assert course.values == {2: 0.5, 3: 0.5}
+    assert len(course.signals["val_loss"]) == 3
+    nothing = course_of([bad], Metric(goal=goal))
+    assert nothing.value is None and nothing.values == {} and nothing.metrics_seen == {"val_loss", "other"}
+
+
+def test_a_metric_that_is_never_reported() -> None:
+    course = course_of([1.0, 2.0], Metric())
+    other = TrialCourse(Metric(name="val_charm"))
+    other.add(Progress(1, 1.0, 1, {"val_loss": 1.0}))
+    assert other.value is None and other.metrics_seen == {"val_loss"} and course.value == 1.0
+
+
+def test_signals_grow_and_evaluations_join_them() -> None:
+    course = TrialCourse(Metric())
+    course.add(Progress(2, 0.5, 1, signals=Signals.of({"loss": ([0, 1], [3.0, 2.0])})))
+    course.add(Progress(4, 1.0, 1, {"val_loss": 1.0}, Signals.of({"loss": ([2, 3], [2.0, 1.5])})))
+    assert course.signals["loss"].values.tolist() == [3.0, 2.0, 2.0, 1.5]
+    assert course.signals["val_loss"].steps.tolist() == [3], "the row of the last step that was done"
+    assert (course.step, course.epoch, course.of_epochs) == (4, 1.0, 1)
+
+
+def test_facts_are_collected_and_the_newest_counts() -> None:
+    course = course_of([1.0], Metric(), trivial_loss=2.3)
+    course.add(Progress(20, 2.0, 2, facts={"step_seconds": 0.1}))
+    course.add(Progress(30, 3.0, 3, facts={"step_seconds": 0.2}))
+    assert course.facts == {"evaluations_per_epoch": 1, "trivial_loss": 2.3, "step_seconds": 0.2}
+
+
+def test_the_findings_are_those_of_all_rows_so_far() -> None:
+    course = TrialCourse(Metric())
+    assert course.add(Progress(2, 0.1, 9, signals=Signals.of({"loss": ([0, 1], [3.0, 2.0])}))) == ()
+    found = course.add(Progress(3, 0.2, 9, signals=Signals.of({"loss": ([2], [math.nan])})))
+    assert [(finding.kind, finding.step) for finding in found] == [("non-finite", 2)]
+    assert course.add(Progress(4, 0.3, 9)) == found == course.findings, "nothing new was said"
+    assert found == diagnose(course.signals, course.facts).findings
+
+
+def test_the_last_judgement_knows_how_it_ended() -> None:
+    falling = course_of([4.0, 2.0, 1.2, 1.05, 1.01, 1.0, 1.0, 1.0], Metric())
+    assert falling.judged("finished").verdict is not Verdict.INCOMPLETE
+    assert falling.judged("stopped").verdict is Verdict.INCOMPLETE
+    assert falling.judged("failed").verdict is Verdict.FAILED
