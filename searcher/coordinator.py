@@ -27,6 +27,7 @@ from searcher.spec import StudySpec
 from searcher.store import StudyStore
 from searcher.tracking import BackgroundTracker, Started
 from searcher.trial import Outcome, TrialCourse, TrialResult
+from trainers.errors import SettingError
 from trainers.progress import Progress
 
 POLL_SECONDS = 0.1
@@ -122,13 +123,20 @@ class Coordinator:
 
     def _start_next(self) -> None:
         trial, point = self._store.ask()
-        settings = settings_of(self.spec, point)
+        refused = ""
+        try:
+            settings = settings_of(self.spec, point)
+        except SettingError as error:
+            settings, refused = {**self.spec.fixed, **point.sampled}, str(error)
         running = _Running(
             trial, point, settings, TrialCourse(self.spec.metric), time.time(), self._store.attempts(trial)
         )
         self._running[trial.number] = running
-        self._launch(running)
         self._tracker.start(Started(trial.number, settings, point.sampled))
+        if refused:
+            self._end(running, Ended(End.MISTAKE, refused))
+        else:
+            self._launch(running)
 
     def _launch(self, running: _Running) -> None:
         number = running.trial.number
@@ -164,7 +172,10 @@ class Coordinator:
             self._finish(running, Outcome.PRUNED, course.judged("stopped"), reason)
 
     def _end(self, running: _Running, ended: Ended) -> None:
-        if ended.end is End.MISTAKE and not self._trainable():
+        if ended.end is End.MISTAKE and not self._trainable() and ended.cause not in running.attempts:
+            # Most likely it is not this trial's alone: the person should see it before more are spent.
+            # When it is met again, the study goes on without the trial.
+            self._store.note_attempt(running.trial, ended.cause)
             raise SearcherError(ended.cause)
         if may_retry(ended, running.attempts, self.spec.search.retries):
             self._retry(running, ended)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from searcher.identity import MACHINE
 from searcher.space import Point
 from searcher.spec import StudySpec
-from searcher.store import MACHINE
 from trainers.config import SETTINGS, config_from, default_of
 
 

@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any
+from pathlib import Path
 
 import optuna
-import sqlalchemy
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from searcher.errors import NotFound, StorageError, StudyChanged
+from searcher.errors import NotFound, StudyChanged
+from searcher.identity import changes_between
 from searcher.policy import stand_in
 from searcher.pruning import PruningBoard
 from searcher.records import result_from_record, to_record
 from searcher.samplers import build_pruner, build_sampler
 from searcher.space import Point, distributions, point_of, suggest, unconditional
 from searcher.spec import StudySpec, parse_spec
+from searcher.storage import open_storage, translated, without_password
 from searcher.trial import Outcome, TrialResult
 from trainers.choices import unknown
 
-DEFAULT_STORAGE = "sqlite:///studies.db"
-
-BUSY_SECONDS = 30
-"""How long SQLite waits for another writer."""
-
 SPEC, RESULT, ATTEMPTS = "searcher:spec", "searcher:result", "searcher:attempts"
 """Where, among the attributes of a study and a trial, our own record is kept."""
-
-MACHINE = frozenset({"device", "threads", "data_dir", "folder"})
-"""Settings that may differ between two runs of one study: they say where, not what."""
 
 STATE = {
     Outcome.COMPLETED: TrialState.COMPLETE,
@@ -43,9 +33,6 @@ STATE = {
     Outcome.DOOMED: TrialState.PRUNED,
     Outcome.FAILED: TrialState.FAIL,
 }
-
-optuna.logging.set_verbosity(optuna.logging.ERROR)
-logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 class StudyStore:
@@ -69,7 +56,7 @@ class StudyStore:
 
     def requeue_interrupted(self) -> int:
         """Put trials that a dead coordinator left running back into the queue; how many there were."""
-        with _translated(self._storage.url):
+        with translated(self._storage.url):
             left = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             for trial in left:
                 self._requeue(trial.number)
@@ -77,12 +64,12 @@ class StudyStore:
 
     def requeue(self, number: int) -> None:
         """Put a running trial back into the queue: the next `ask` gives it again, as it was."""
-        with _translated(self._storage.url):
+        with translated(self._storage.url):
             self._requeue(number)
 
     def ask(self) -> tuple[Trial, Point]:
         """The next trial: a queued one first, else a new point from the sampler."""
-        with _translated(self._storage.url):
+        with translated(self._storage.url):
             trial = self._study.ask()
             self._board.begin(trial.number)
             return trial, suggest(trial, self.spec)
@@ -93,7 +80,7 @@ class StudyStore:
 
     def note_attempt(self, trial: Trial, cause: str) -> tuple[str, ...]:
         """Remember why an attempt at this trial ended; all of them so far."""
-        with _translated(self._storage.url):
+        with translated(self._storage.url):
             self._board.begin(trial.number)
             causes = (*self.attempts(trial), cause)
             trial.set_user_attr(ATTEMPTS, list(causes))
@@ -105,7 +92,7 @@ class StudyStore:
 
     def stand_in(self, own: Iterable[float]) -> float:
         """A finite value for a trial that has none to be proud of; `own` are the values it did reach."""
-        with _translated(self._storage.url):
+        with translated(self._storage.url):
             finished = (TrialState.COMPLETE, TrialState.PRUNED)
             trials = self._study.get_trials(deepcopy=False, states=finished)
         known = [trial.value for trial in trials if trial.value is not None]
@@ -113,7 +100,7 @@ class StudyStore:
 
     def tell(self, trial: Trial, result: TrialResult) -> None:
         """Write the result of a trial; with this it is finished."""
-        with _translated(self._storage.url):
+        with translated(self._storage.url):
             trial_id = self._trial_id(trial.number)
             values = dict(result.values)
             if result.outcome is Outcome.DOOMED:
@@ -131,19 +118,19 @@ class StudyStore:
 
     def results(self) -> list[TrialResult]:
         """The results of all finished trials, by number, without their signals."""
-        with _translated(self._storage.url):
+        with translated(self._storage.url):
             trials = self._study.get_trials(deepcopy=False)
         return [result for trial in trials if (result := _result(trial)) is not None]
 
     def states(self) -> dict[str, int]:
         """How many trials there are in each of Optuna's states."""
-        with _translated(self._storage.url):
+        with translated(self._storage.url):
             trials = self._study.get_trials(deepcopy=False)
         return {s.name.lower(): n for s in TrialState if (n := sum(t.state is s for t in trials))}
 
     def unfinished(self) -> list[tuple[int, Point]]:
         """Trials that are running or queued, with their points so far."""
-        with _translated(self._storage.url):
+        with translated(self._storage.url):
             states = (TrialState.RUNNING, TrialState.WAITING)
             trials = self._study.get_trials(deepcopy=False, states=states)
         return [(trial.number, point_of(trial.params, self.spec)) for trial in trials]
@@ -163,11 +150,12 @@ def open_study(spec: StudySpec, url: str) -> StudyStore:
 
     Raises: StudyChanged when trials recorded under its name came from another study file.
     """
-    with _translated(url):
-        storage = _open_storage(url)
+    with translated(url):
+        storage = open_storage(url)
         study = _create_study(spec, storage)
         recorded = study.user_attrs.get(SPEC)
-        if recorded is not None and (changes := _changes(parse_spec(json.loads(recorded), spec.name), spec)):
+        before = spec if recorded is None else parse_spec(json.loads(recorded), spec.name)
+        if changes := changes_between(before, spec):
             if any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)):
                 raise StudyChanged(
                     f"the study file no longer fits the trials recorded as {spec.name!r}:\n{changes}\n"
@@ -195,11 +183,12 @@ def _create_study(spec: StudySpec, storage: RDBStorage) -> optuna.Study:
 
 def load_study(name: str, url: str) -> StudyStore:
     """A recorded study. Raises: NotFound with the names that are there."""
-    with _translated(url):
-        storage = _open_storage(url)
-        names = optuna.get_all_study_names(storage)
-        if name not in names:
-            raise NotFound(f"no study {name!r} is recorded in {url}: {unknown(name, names)}")
+    names = recorded_names(url)
+    if name not in names:
+        which = unknown(name, names) if names else "nothing is"
+        raise NotFound(f"no study {name!r} is recorded in {without_password(url)}: {which}")
+    with translated(url):
+        storage = open_storage(url)
         study = optuna.load_study(study_name=name, storage=storage)
         if SPEC not in study.user_attrs:
             raise NotFound(
@@ -209,9 +198,12 @@ def load_study(name: str, url: str) -> StudyStore:
 
 
 def recorded_names(url: str) -> list[str]:
-    """The names of all recorded studies."""
-    with _translated(url):
-        return list(optuna.get_all_study_names(_open_storage(url)))
+    """The names of all recorded studies; none, and none is made, where there is no store yet."""
+    file = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite:///") and file.parent.is_dir() and not file.exists():
+        return []
+    with translated(url):
+        return list(optuna.get_all_study_names(open_storage(url)))
 
 
 def _result(trial: FrozenTrial) -> TrialResult | None:
@@ -220,81 +212,3 @@ def _result(trial: FrozenTrial) -> TrialResult | None:
         return None
     values = {due: v for due, v in trial.intermediate_values.items() if math.isfinite(v)}
     return result_from_record(trial.number, record, values, tuple(trial.user_attrs.get(ATTEMPTS, ())))
-
-
-def _changes(recorded: StudySpec, now: StudySpec) -> str:
-    """What makes the two different studies, a line each; empty when they are the same."""
-    return "\n".join(
-        f"  {place}: recorded {before}, now {after}"
-        for place, (before, after) in _differences(_identity(recorded), _identity(now)).items()
-    )
-
-
-def _identity(spec: StudySpec) -> dict[str, Any]:
-    """What makes two runs the same study, flat: dotted place -> value."""
-    train = {name: value for name, value in spec.train.items() if name not in MACHINE}
-    space = {name: setting.model_dump(exclude_defaults=True) for name, setting in spec.space.items()}
-    parts = {"train": train, "space": space, "metric": spec.metric.model_dump()}
-    flat = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
-    return {**flat, "search.seed": spec.search.seed}
-
-
-def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    places = [*before, *(place for place in after if place not in before)]
-    return {
-        place: (before.get(place, "nothing"), after.get(place, "nothing"))
-        for place in places
-        if before.get(place, "nothing") != after.get(place, "nothing")
-    }
-
-
-def _open_storage(url: str) -> RDBStorage:
-    sqlite = url.startswith("sqlite")
-    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if sqlite else {}
-    storage = RDBStorage(url, engine_kwargs=options)
-    if sqlite:
-        sqlalchemy.event.listen(storage.engine, "connect", _tune_sqlite)
-        storage.engine.dispose()  # connections made before the tuning
-    return storage
-
-
-def _tune_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()
-
-
-@contextmanager
-def _translated(url: str) -> Iterator[None]:
-    """Errors of the store in our own words."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, OSError) as error:
-        causes = [error, error.__cause__, error.__context__]
-        text = str(next((c for c in reversed(causes) if c is not None), error)).splitlines()[0]
-        raise StorageError(
-            f"the study store {_without_password(url)} cannot be used: {text}; {_advice(text)}. "
-            "What was recorded before is safe"
-        ) from error
-
-
-def _advice(text: str) -> str:
-    known = {
-        "disk is full": "free some disk space and run the same command again",
-        "readonly": "make it writable or name another one with --storage",
-        "unable to open": "its folder must exist and be writable; or name another one with --storage",
-        "locked": "another program holds it; end that one or wait, and run the same command again",
-        "module": "install the database's driver, for PostgreSQL: pip install 'searcher[postgresql]'",
-    }
-    found = (advice for sign, advice in known.items() if sign in text.lower())
-    return next(found, "check the address and that the server is running, or name another one with --storage")
-
-
-def _without_password(url: str) -> str:
-    try:
-        return str(sqlalchemy.make_url(url))
-    except sqlalchemy.exc.ArgumentError:
-        return url

@@ -112,7 +112,6 @@ def test_studies_that_are_not_recorded(make_spec: Make, url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("sqlite:////proc/studies.db", "unable to open database file; its folder must exist and be writable"),
         ("sqlite:///no/such/folder/studies.db", "unable to open database file; its folder must exist"),
         ("nonsense", "Could not parse SQLAlchemy URL"),
         ("oracle-of-delphi://here/db", "oracle"),
@@ -128,6 +127,21 @@ def test_stores_that_cannot_be_used(make_spec: Make, url: str, message: str) -> 
             use()
         assert str(caught.value).startswith(f"the study store {url} cannot be used: ")
         assert message in str(caught.value) and "--storage" in str(caught.value)
+
+
+def test_a_store_in_a_folder_that_cannot_be_written(make_spec: Make) -> None:
+    url = "sqlite:////proc/studies.db"
+    with pytest.raises(StorageError, match="unable to open database file; its folder must exist and be wri"):
+        open_study(make_spec(), url)
+    assert recorded_names(url) == []
+
+
+def test_asking_for_what_is_recorded_leaves_no_trace(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    assert recorded_names(url) == []
+    with pytest.raises(NotFound, match="no study 'own' is recorded in .*: nothing is"):
+        load_study("own", url)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_no_database(make_spec: Make, tmp_path: Path) -> None:

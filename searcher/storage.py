@@ -1,0 +1,78 @@
+"""The database under Optuna's store: opened, tuned, its errors in our own words."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.storages import RDBStorage
+
+from searcher.errors import StorageError
+
+DEFAULT_STORAGE = "sqlite:///studies.db"
+
+BUSY_SECONDS = 30
+"""How long SQLite waits for another writer."""
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def open_storage(url: str) -> RDBStorage:
+    """The store at `url`; SQLite with a write-ahead log and a long busy timeout."""
+    sqlite = url.startswith("sqlite")
+    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if sqlite else {}
+    storage = RDBStorage(url, engine_kwargs=options)
+    if sqlite:
+        sqlalchemy.event.listen(storage.engine, "connect", _tune_sqlite)
+        storage.engine.dispose()  # connections made before the tuning
+    return storage
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+@contextmanager
+def translated(url: str) -> Iterator[None]:
+    """Errors of the store in our own words."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            warnings.filterwarnings("ignore", message="Constraints have been set")  # cma-es has the stand-in
+            yield
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, OSError) as error:
+        causes = [error, error.__cause__, error.__context__]
+        text = str(next((c for c in reversed(causes) if c is not None), error)).splitlines()[0]
+        raise StorageError(
+            f"the study store {without_password(url)} cannot be used: {text}; {_advice(text)}. "
+            "What was recorded before is safe"
+        ) from error
+
+
+def _advice(text: str) -> str:
+    known = {
+        "disk is full": "free some disk space and run the same command again",
+        "readonly": "make it writable or name another one with --storage",
+        "unable to open": "its folder must exist and be writable; or name another one with --storage",
+        "locked": "another program holds it; end that one or wait, and run the same command again",
+        "module": "install the database's driver, for PostgreSQL: pip install 'searcher[postgresql]'",
+    }
+    found = (advice for sign, advice in known.items() if sign in text.lower())
+    return next(found, "check the address and that the server is running, or name another one with --storage")
+
+
+def without_password(url: str) -> str:
+    """The address as it may be shown."""
+    try:
+        return str(sqlalchemy.make_url(url))
+    except sqlalchemy.exc.ArgumentError:
+        return url
