@@ -47,9 +47,9 @@ def _create_whole(database: Path) -> None:
     beside.unlink(missing_ok=True)
     beside.touch()  # fails at once where nothing can be written; MLflow would try for 100 seconds
     MlflowClient(tracking_uri=f"sqlite:///{beside}").search_experiments(max_results=1)
-    with sqlalchemy.create_engine(f"sqlite:///{beside}").connect() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")  # stays with the file
     beside.replace(database)
+    with sqlalchemy.create_engine(f"sqlite:///{database}").connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")  # stays with the file
 
 
 @contextmanager

@@ -139,7 +139,7 @@ def test_a_store_in_a_folder_that_cannot_be_written(make_spec: Make) -> None:
 def test_asking_for_what_is_recorded_leaves_no_trace(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/studies.db"
     assert recorded_names(url) == []
-    with pytest.raises(NotFound, match="no study 'own' is recorded in .*: nothing is"):
+    with pytest.raises(NotFound, match=r"no study 'own' is recorded in .*: nothing is"):
         load_study("own", url)
     assert list(tmp_path.iterdir()) == []
 
