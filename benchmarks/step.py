@@ -52,10 +52,13 @@ CASES = {
 def measure(device: str = "cpu", batch_sizes: tuple[int, ...] = BATCH_SIZES) -> Result:
     """Every model at every batch size, in blocks by turns."""
     rows = [_measure(name, case, size, device) for name, case in CASES.items() for size in batch_sizes]
+    rows += [_measure(name, case, batch_sizes[0], device, fused=True) for name, case in CASES.items()]
     about = (
         f"Adam at float32 on `{device}` with one thread; 8 x 8 pixels for the MLP (two hidden layers of 64), "
         "16 x 16 for the CNN (two convolutions from 8 channels). Times are of one step, measured in blocks "
-        f"of {BLOCK} steps by turns; evaluations are left out. Both sides give the same losses."
+        f"of {BLOCK} steps by turns; evaluations are left out. Both sides give the same losses. "
+        "The trainer uses torch's fused optimizers, which a loop written by hand has to ask for: two rows "
+        "show it over a loop that does."
     )
     return Result("Step: the trainer over a hand-written loop", about, rows)
 
@@ -86,9 +89,11 @@ def hand_written(case: Case) -> nn.Module:
     )
 
 
-def hand_written_loop(model: nn.Module, data: Split, size: int, epochs: int, seed: int) -> Iterator[Tensor]:
+def hand_written_loop(
+    model: nn.Module, data: Split, size: int, epochs: int, seed: int, fused: bool
+) -> Iterator[Tensor]:
     """Train; yield the losses of every block of steps, still on the device."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
+    optimizer = torch.optim.Adam(model.parameters(), lr=RATE, fused=fused or None)
     order = torch.Generator().manual_seed(seed)
     losses: list[Tensor] = []
     for _ in range(epochs):
@@ -105,7 +110,7 @@ def hand_written_loop(model: nn.Module, data: Split, size: int, epochs: int, see
                 losses = []
 
 
-def _measure(name: str, case: Case, size: int, device: str) -> Row:
+def _measure(name: str, case: Case, size: int, device: str, fused: bool = False) -> Row:
     epochs = case.epochs[size]
     config = TrialConfig(
         **case.settings,
@@ -119,9 +124,10 @@ def _measure(name: str, case: Case, size: int, device: str) -> Row:
         precision="float32",
         channels_last=False,
     )
-    ours, bare = _by_turns(_messages(config), _twin(case, config))
+    ours, bare = _by_turns(_messages(config), _twin(case, config, fused))
     forget_data()
-    return row(f"{name}, batches of {size}", ours, bare, TARGET)
+    beside = ", over a loop that fuses too" if fused else ""
+    return row(f"{name}, batches of {size}{beside}", ours, bare, None if fused else TARGET)
 
 
 def _messages(config: TrialConfig) -> Iterator[Progress]:
@@ -131,7 +137,7 @@ def _messages(config: TrialConfig) -> Iterator[Progress]:
     return stream
 
 
-def _twin(case: Case, config: TrialConfig) -> Iterator[Tensor]:
+def _twin(case: Case, config: TrialConfig, fused: bool) -> Iterator[Tensor]:
     """The hand-written loop, begun with the trainer's weights."""
     from trainers.models import build_model
 
@@ -141,7 +147,8 @@ def _twin(case: Case, config: TrialConfig) -> Iterator[Tensor]:
     for mine, theirs in zip(model.parameters(), trained.parameters(), strict=True):
         mine.data.copy_(theirs.data)
     data = Split(splits.train.x.to(config.device), splits.train.y.to(config.device))
-    return hand_written_loop(model.to(config.device), data, config.batch_size, config.epochs, config.seed)
+    model = model.to(config.device)
+    return hand_written_loop(model, data, config.batch_size, config.epochs, config.seed, fused)
 
 
 def _by_turns(messages: Iterator[Progress], twin: Iterator[Tensor]) -> tuple[list[float], list[float]]:

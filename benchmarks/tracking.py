@@ -33,7 +33,7 @@ from searcher.trial import Outcome, TrialCourse, TrialResult
 from trainers.progress import Progress
 
 TARGET = 1.5
-SHAPES = ((40, 6), (10, 4))
+SHAPES = ((10, 4), (40, 6), (100, 6))
 """Evaluations of a trial, and metrics of an evaluation."""
 
 CALLS = (
