@@ -9,35 +9,52 @@ from typing import Any
 
 from searcher.errors import Mistake, SpecError
 from searcher.launchers import LAUNCHERS
-from searcher.places import lines_of
 from searcher.samplers import PRUNERS, SAMPLERS, build_pruner, build_sampler, options_of
 from searcher.space import conditions_first, count_points, distributions, find_cycle, unconditional
-from searcher.spec import Choices, StudySpec
+from searcher.spec import Changes, Choices, StudySpec, read_spec, salvage
+from searcher.toml_lines import lines_of
 from trainers.choices import unknown
 from trainers.config import SETTINGS, TrialConfig, check_setting, config_from, unknown_setting, uses_own_code
 from trainers.data import check_data, data_kind
 from trainers.errors import SettingError
-from trainers.losses import metric_names
+from trainers.losses import goal_of, metric_names
 from trainers.models import MODELS
 from trainers.owncode import load_object
 
 Found = Iterator[tuple[str, str]]
 
 
+def read_checked(path: Path, changes: Changes) -> StudySpec:
+    """The study file at `path` with `changes` laid over it, found in order.
+
+    Raises: SpecError with every mistake at once, in its structure and in what its names mean.
+    """
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    try:
+        spec = read_spec(path, changes)
+    except SpecError as broken:
+        known = {mistake.place for mistake in broken.mistakes}
+        rest = None if "file" in known else salvage(path, changes, broken.mistakes)
+        more = [m for m in _mistakes(rest, text) if m.place not in known] if rest is not None else []
+        raise SpecError(broken.source, [*broken.mistakes, *more]) from None
+    check(spec, str(path), text)
+    return spec
+
+
 def check(spec: StudySpec, source: str, text: str = "") -> None:
     """Raises: SpecError with every mistake at once, each with its place in the file."""
+    found = _mistakes(spec, text)
+    if found:
+        raise SpecError(source, found)
+
+
+def _mistakes(spec: StudySpec, text: str) -> list[Mistake]:
     found = [*_conditions(spec), *_search(spec), *_dispatch(spec)]
     if spec.trainer is None:
         found += [*_settings(spec), *_metric(spec)]
         found += [] if found else [*_together(spec)]
-    if found:
-        lines = lines_of(text)
-        raise SpecError(source, [Mistake(p, message, lines.get(p, 0)) for p, message in found])
-
-
-def check_file(spec: StudySpec, path: Path) -> None:
-    """`check` with the places in the file at `path`."""
-    check(spec, str(path), path.read_text(encoding="utf-8"))
+    lines = lines_of(text)
+    return [Mistake(place, message, lines.get(place, 0)) for place, message in found]
 
 
 def check_sources(spec: StudySpec) -> None:
@@ -102,6 +119,12 @@ def _metric(spec: StudySpec) -> Found:
     known = metric_names(str(spec.fixed.get("task", "auto")))
     if spec.metric.name not in known:
         yield "metric.name", unknown(spec.metric.name, known)
+    elif spec.metric.goal != goal_of(spec.metric.name):
+        better = "larger" if spec.metric.goal == "minimize" else "smaller"
+        yield (
+            "metric.goal",
+            f"{spec.metric.name} is the better the {better}: say goal = {goal_of(spec.metric.name)!r}",
+        )
 
 
 def _search(spec: StudySpec) -> Found:
@@ -147,6 +170,13 @@ def _part(place: str, options: Mapping[str, Any], known: list[str], build: Calla
 def _dispatch(spec: StudySpec) -> Found:
     if spec.dispatch.launcher not in LAUNCHERS:
         yield "dispatch.launcher", unknown(spec.dispatch.launcher, LAUNCHERS)
+    device = str(spec.fixed.get("device", "auto"))
+    if spec.trainer is None and spec.dispatch.launcher == "local" and device.startswith("cuda:"):
+        yield (
+            "train.device",
+            f"{device!r} names one GPU, but each worker sees only its own: say 'cuda', and choose GPUs by "
+            "CUDA_VISIBLE_DEVICES",
+        )
 
 
 def _together(spec: StudySpec) -> Found:

@@ -7,12 +7,16 @@ import os
 import sys
 from collections.abc import Sequence
 
-STORAGE, TRACKING, RUNS = "sqlite:///studies.db", "sqlite:///mlflow.db", "searcher-runs"
+from searcher.defaults import RUNS, STORAGE, TRACKING
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code: 0 when all went well, 2 for something a person has to mend."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.print_help()
+        return 2
     from searcher import commands
     from searcher.errors import SearcherError
     from trainers.errors import TrainerError
@@ -23,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (SearcherError, TrainerError) as error:
         print(f"searcher: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -32,7 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="searcher", description="Hyperparameter search for PyTorch with a diagnosis for every trial."
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.add_argument("--version", action=_Version, nargs=0, help="the version that is installed")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     commands.add_parser("list", help="the studies that come along")
 
@@ -62,6 +69,16 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
     ui.add_argument("--port", type=int, default=5000, help="port to serve on (%(default)s)")
     return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version; looking it up takes time, so only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(version("searcher"))
+        parser.exit()
 
 
 def _add_storage(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from searcher.defaults import RUNS, STORAGE, TRACKING
 from searcher.errors import NotFound, SearcherError
 
 
@@ -35,19 +36,17 @@ def list_command(_arguments: argparse.Namespace) -> int:
 def run_command(arguments: argparse.Namespace) -> int:
     """Run a study, or go on with it."""
     from searcher.catalog import find_study
-    from searcher.checks import check_file, check_sources
-    from searcher.spec import read_spec
+    from searcher.checks import check_sources, read_checked
     from searcher.study import Places, run_study
     from searcher.views import choose_view
 
     path = find_study(arguments.study)
     sys.path.append(str(path.parent.resolve()))  # own code may lie beside its study file
-    spec = read_spec(path, _changes(arguments))
-    check_file(spec, path)
+    spec = read_checked(path, _changes(arguments))
     check_sources(spec)
     tracking = None if arguments.no_tracking else arguments.tracking_uri
     places = Places(arguments.storage, tracking, Path(arguments.runs))
-    with choose_view(arguments.json) as view:
+    with choose_view(arguments.json, live=spec.dispatch.launcher != "inprocess") as view:
         results = run_study(spec, places, view)
     if not arguments.json:
         _print_end(spec, results, arguments, tracking)
@@ -59,7 +58,7 @@ def status_command(arguments: argparse.Namespace) -> int:
     from searcher.store import load_study, recorded_names
     from searcher.summary import best_line, outcome_counts, verdict_counts
 
-    names = [arguments.study] if arguments.study else recorded_names(arguments.storage)
+    names = [_recorded_name(arguments.study)] if arguments.study else recorded_names(arguments.storage)
     if not names:
         print(f"no study is recorded in {arguments.storage}; start one with: searcher run digits-mlp")
     for name in names:
@@ -68,7 +67,9 @@ def status_command(arguments: argparse.Namespace) -> int:
         counts = [f"{count} {outcome}" for outcome, count in outcome_counts(results).items()]
         counts += [f"{len(left)} running or queued"] if (left := store.unfinished()) else []
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in verdict_counts(results).items())
-        print(f"{name}: {', '.join(counts) or 'no trials yet'}")
+        budget = store.spec.search.trials
+        done = f"{len(results)} of {budget} trials" if budget is not None else f"{len(results)} trials"
+        print(f"{name}: {', '.join([done, *counts])}")
         print(f"  best: {best_line(store.spec, results)}")
         if verdicts:
             print(f"  verdicts: {verdicts}")
@@ -80,7 +81,7 @@ def show_command(arguments: argparse.Namespace) -> int:
     from searcher.store import load_study
     from searcher.views.tables import space_table, trials_table
 
-    store = load_study(arguments.study, arguments.storage)
+    store = load_study(_recorded_name(arguments.study), arguments.storage)
     console = Console()
     console.print(Text(store.spec.name, style="bold"), Text(store.spec.question))
     console.print(space_table(store.spec))
@@ -96,7 +97,7 @@ def best_command(arguments: argparse.Namespace) -> int:
     from searcher.store import load_study
     from searcher.summary import best_line, best_result, sampled_of, settings_toml
 
-    store = load_study(arguments.study, arguments.storage)
+    store = load_study(_recorded_name(arguments.study), arguments.storage)
     results = store.results()
     best = best_result(store.spec, results)
     if best is None:
@@ -117,6 +118,9 @@ def best_command(arguments: argparse.Namespace) -> int:
 
 def ui_command(arguments: argparse.Namespace) -> int:
     """Serve MLflow's pages on the record until Ctrl-C."""
+    if arguments.tracking_uri.startswith("http"):
+        print(f"a server keeps this record; its pages are at {arguments.tracking_uri}")
+        return 0
     environment = {
         **os.environ,
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -131,6 +135,15 @@ def ui_command(arguments: argparse.Namespace) -> int:
         return subprocess.run(command, env=environment, check=False).returncode
     except KeyboardInterrupt:
         return 0
+
+
+def _recorded_name(study: str) -> str:
+    """The name a study is recorded under, given that or the path of its file."""
+    if not study.endswith(".toml") or not Path(study).is_file():
+        return study
+    from searcher.spec import read_spec
+
+    return read_spec(Path(study)).name
 
 
 def _changes(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -165,12 +178,16 @@ def _print_end(spec: Any, results: Any, arguments: argparse.Namespace, tracking:
     from searcher.views.tables import end_of_study
 
     Console().print(end_of_study(spec, results))
-    elsewhere = "" if arguments.storage == "sqlite:///studies.db" else f" --storage {arguments.storage}"
+    elsewhere = "" if arguments.storage == STORAGE else f" --storage {arguments.storage}"
+    files = "" if arguments.runs == RUNS else f" --runs {arguments.runs}"
+    budget = spec.search.trials
+    if budget is not None and len(results) < budget:
+        print(f"left after {len(results)} of {budget} trials; the same command goes on")
     print("where to look next:")
     print(f"  searcher show {spec.name}{elsewhere}    every trial and what became of it")
-    print(f"  searcher best {spec.name}{elsewhere}    the best settings as TOML")
+    print(f"  searcher best {spec.name}{elsewhere}{files}    the best settings as TOML")
     if tracking is not None:
-        uri = "" if tracking == "sqlite:///mlflow.db" else f" --tracking-uri {tracking}"
+        uri = "" if tracking == TRACKING else f" --tracking-uri {tracking}"
         print(f"  searcher ui{uri}    compare the trials in MLflow")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from optuna import Trial
 from diagnostics import Report
 from searcher.budget import exhausted, used_device_hours, used_hours
 from searcher.errors import SearcherError, StorageError
-from searcher.events import Event, Noted, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
+from searcher.events import Noted, StudyOpened, TrialEnded, TrialProgressed, TrialStarted, View
 from searcher.interrupts import Interrupts
 from searcher.launchers import Launcher
 from searcher.launchers.job import End, Ended, Job, Message
@@ -31,8 +31,6 @@ from trainers.errors import SettingError
 from trainers.progress import Progress
 
 POLL_SECONDS = 0.1
-
-View = Callable[[Event], None]
 
 
 @dataclass
@@ -72,6 +70,7 @@ class Coordinator:
         self._hours_before = 0.0
         self._points = count_points(spec)
         self._done_before = 0
+        self._parking = False
 
     def run(self, interrupts: Interrupts) -> None:
         """Train until the budget is used or somebody interrupts."""
@@ -84,10 +83,9 @@ class Coordinator:
         self.view(StudyOpened(self.spec, self._launcher.slots, tuple(self.ledger.results), requeued))
         try:
             self._loop(interrupts)
-        except SearcherError as error:
-            self.why = f"it could not go on: {str(error).splitlines()[0]}"
-            with contextlib.suppress(StorageError):
-                self._abandon_running()
+        except BaseException as error:
+            self.why = f"it could not go on: {(str(error).splitlines() or [type(error).__name__])[0]}"
+            self._abandon_running()
             raise
 
     def _loop(self, interrupts: Interrupts) -> None:
@@ -98,6 +96,9 @@ class Coordinator:
                 return
             for message in self._launcher.poll(POLL_SECONDS):
                 self._take(message)
+            if interrupts.parked and not self._parking:
+                self._parking = True
+                self.view(Noted(_parking(len(self._running))))
             if interrupts.at_once:
                 self.why = "it was stopped; the trials that were running are queued again"
                 self._abandon_running()
@@ -107,8 +108,6 @@ class Coordinator:
         while len(self._running) < len(self._launcher.slots):
             why = "it was parked" if interrupts.parked else self._budget_reached()
             if why:
-                if why != self.why and interrupts.parked and self._running:
-                    self.view(Noted(_parking(len(self._running))))
                 self.why = why
                 return
             self._start_next()
@@ -205,7 +204,7 @@ class Coordinator:
         course, now = running.course, time.time()
         value = course.value
         if outcome in (Outcome.DOOMED, Outcome.FAILED):
-            value = self._store.stand_in(course.values.values())
+            value = self._store.stand_in(course.values.values(), course.facts)
         result = TrialResult(
             number=running.trial.number,
             settings=running.settings,
@@ -215,6 +214,7 @@ class Coordinator:
             report=report,
             value=value,
             values=course.values,
+            metrics=tuple(sorted(course.metrics_seen)),
             best=course.best,
             epochs=course.epoch,
             reason=reason,
@@ -258,11 +258,12 @@ class Coordinator:
         """Put every running trial back into the queue."""
         for number in list(self._running):
             self._launcher.cancel(number)
-            self._store.requeue(number)
+            with contextlib.suppress(StorageError):  # the next run finds it running, and queues it then
+                self._store.requeue(number)
             self._tracker.forget(number)
             del self._running[number]
 
 
 def _parking(running: int) -> str:
     trials = "the running trial is" if running == 1 else f"the {running} running trials are"
-    return f"{trials} finished before the study is parked; Ctrl-C again stops at once and queues them again"
+    return f"parking: {trials} finished first; Ctrl-C again stops at once and queues them again"

@@ -33,10 +33,11 @@ class SpecError(SearcherError):
     """A study file with mistakes."""
 
     def __init__(self, source: str, mistakes: Sequence[Mistake]) -> None:
-        self.mistakes = tuple(mistakes)
+        self.source = source
+        self.mistakes = tuple(sorted(mistakes, key=lambda mistake: mistake.line))
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         lines = [f"{source} has {count}:"]
-        for mistake in mistakes:
+        for mistake in self.mistakes:
             at = f"line {mistake.line}: " if mistake.line else ""
             lines.append(f"  {at}{mistake.place}: {mistake.message}")
         super().__init__("\n".join(lines))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from searcher.spec import StudySpec
 from searcher.trial import TrialCourse, TrialResult
@@ -62,6 +62,14 @@ class StudyLeft:
     spec: StudySpec
     results: tuple[TrialResult, ...]
     why: str
+
+
+class View(Protocol):
+    """Something that shows events. It gives nothing back."""
+
+    def __call__(self, event: Event) -> None:
+        """Show what happened."""
+        ...
 
 
 Event = StudyOpened | TrialStarted | TrialProgressed | TrialEnded | Noted | StudyLeft

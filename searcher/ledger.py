@@ -8,7 +8,7 @@ from pathlib import Path
 from diagnostics import Signals
 from searcher.records import WEIGHTS, trial_folder
 from searcher.spec import Metric
-from searcher.trial import Outcome, TrialResult
+from searcher.trial import Outcome, TrialResult, ranked
 
 KEPT_WEIGHTS = 3
 """Trials whose weights stay on disk: the best ones."""
@@ -30,9 +30,10 @@ class Ledger:
         """Take in a result; whether it is the best so far."""
         self.results.append(replace(result, signals=Signals()))
         if result.outcome is not Outcome.COMPLETED or result.value is None:
+            (trial_folder(self._runs, result.number) / WEIGHTS).unlink(missing_ok=True)
             return False
-        rank = sum(not self._metric.is_better(result.value, other.value) for other in self._best)
-        self._best.insert(rank, self.results[-1])
+        self._best = ranked(self._metric, [*self._best, self.results[-1]])
+        rank = self._best.index(self.results[-1])
         for dropped in self._best[KEPT_WEIGHTS:]:
             (trial_folder(self._runs, dropped.number) / WEIGHTS).unlink(missing_ok=True)
         del self._best[KEPT_WEIGHTS:]

@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 
 from diagnostics import Finding, Report, Severity
-from diagnostics.findings import first_fatal
+from diagnostics.findings import Facts, first_fatal
 from searcher.launchers.job import End, Ended
 from searcher.spec import Metric
 from searcher.trial import Outcome
+
+FAR = 1e6
+"""A value no metric of a training in order comes near (house rule)."""
 
 
 def stop_reason(findings: Iterable[Finding]) -> str:
@@ -41,12 +44,23 @@ def may_retry(ended: Ended, attempts: Sequence[str], retries: int) -> bool:
     return ended.end is End.DIED and len(attempts) < retries
 
 
-def stand_in(values: Iterable[float], own: Iterable[float], metric: Metric) -> float:
+def stand_in(values: Iterable[float], own: Iterable[float], facts: Facts, metric: Metric) -> float:
     """A finite value for a doomed trial: the worst that any trial, or this one, has reached.
 
-    Samplers need a number; the violated constraint tells them that it is not one to come near.
+    Samplers need a number; the violated constraint tells them that it is not one to come near. While
+    no value is known it is that of the trivial predictor, from the `facts`, or a far away one.
     """
     finite = [value for value in (*values, *own) if math.isfinite(value)]
     if not finite:
-        return 0.0 if metric.goal == "maximize" else 1e6  # nothing is known yet: house rule
+        return _worst_guess(metric, facts)
     return min(finite) if metric.goal == "maximize" else max(finite)
+
+
+def _worst_guess(metric: Metric, facts: Facts) -> float:
+    kind = metric.name.rpartition("_")[2]
+    if kind == "accuracy":
+        return 0.0
+    if kind in ("loss", "rmse") and "trivial_loss" in facts:
+        trivial = float(facts["trivial_loss"])
+        return trivial if kind == "loss" else math.sqrt(trivial)
+    return FAR if metric.goal == "minimize" else -FAR

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -152,8 +153,9 @@ class Reproducible(samplers.BaseSampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """A value for one setting alone."""
-        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+        """A value for one setting alone, whatever was drawn before it: an ask may be cut in two."""
+        sampler = self._build(self._seed_of(trial.number, param_name))
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
@@ -165,8 +167,9 @@ class Reproducible(samplers.BaseSampler):
             if "Study.stop" not in str(error):
                 raise  # else it wishes to stop, having no more points: see `space.count_points`
 
-    def _seed_of(self, number: int) -> int:
-        return int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
+    def _seed_of(self, number: int, setting: str = "") -> int:
+        words = [self._seed, number, zlib.crc32(setting.encode())]
+        return int(np.random.SeedSequence(words).generate_state(1)[0])
 
 
 def grid_values(name: str, distribution: BaseDistribution) -> list[Any]:

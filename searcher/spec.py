@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from searcher.errors import Mistake, SpecError
-from searcher.places import lines_of
+from searcher.toml_lines import lines_of
 from trainers.choices import unknown
 
 Scalar = str | bool | int | float
+Changes = Mapping[str, Mapping[str, Any]]
 Goal = Literal["minimize", "maximize"]
 Conditions = dict[str, list[Scalar]]
 
@@ -165,18 +166,36 @@ class StudySpec(_Strict):
         return {name: value for name, value in self.train.items() if name != "trainer"}
 
 
-def read_spec(path: Path, changes: Mapping[str, Mapping[str, Any]] | None = None) -> StudySpec:
+def read_spec(path: Path, changes: Changes | None = None) -> StudySpec:
     """The study file at `path`, with `changes` (section -> setting -> value) laid over it.
 
     Raises: SpecError with every mistake in the file's structure.
     """
-    text, raw = _read_toml(path)
-    for section, values in (changes or {}).items():
-        if not section:
-            raw.update(values)
-        elif isinstance(before := raw.get(section, {}), Mapping):  # else it is a mistake that is told below
-            raw[section] = {**before, **values}
+    text, raw = _read_toml(path, changes or {})
     return parse_spec(raw, str(path), text)
+
+
+def salvage(path: Path, changes: Changes, mistakes: Sequence[Mistake]) -> StudySpec | None:
+    """What the study file at `path` is without the entries that are `mistakes`, so that the rest can be
+    looked at as well; None when too little is left."""
+    _, raw = _read_toml(path, changes)
+    gone = {mistake.place.partition(".")[::2] for mistake in mistakes}
+    for section, rest in gone:
+        part, name = raw.get(section), rest.partition(".")[0]
+        if isinstance(part, dict) and name and section != "metric":
+            part.pop(name, None)
+        else:
+            raw.pop(section, None)
+    space = raw.get("space") or {"seed": [0]}
+    lost = {rest.partition(".")[0] for section, rest in gone if section == "space"}
+    for setting in space.values():
+        if isinstance(setting, dict) and lost & set(setting.get("when", {})):
+            setting.pop("when")  # it waits for a setting that is a mistake itself
+    search = {"trials": 1, **raw.get("search", {})}
+    try:
+        return StudySpec.model_validate({"name": "nameless", **raw, "space": space, "search": search})
+    except ValidationError:
+        return None
 
 
 def parse_spec(raw: Mapping[str, Any], source: str, text: str = "") -> StudySpec:
@@ -189,14 +208,20 @@ def parse_spec(raw: Mapping[str, Any], source: str, text: str = "") -> StudySpec
         raise SpecError(source, list(mistakes)) from None
 
 
-def _read_toml(path: Path) -> tuple[str, dict[str, Any]]:
+def _read_toml(path: Path, changes: Changes) -> tuple[str, dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
-        return text, tomllib.loads(text)
+        raw = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(str(path), [Mistake("file", f"cannot be read: {error}")]) from None
     except tomllib.TOMLDecodeError as error:
         raise SpecError(str(path), [Mistake("file", f"is not valid TOML: {error}")]) from None
+    for section, values in changes.items():
+        if not section:
+            raw.update(values)
+        elif isinstance(before := raw.get(section, {}), Mapping):  # else it is a mistake that is told later
+            raw[section] = {**before, **values}
+    return text, raw
 
 
 _SCALARS = ("str", "bool", "int", "float")

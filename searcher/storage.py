@@ -14,8 +14,6 @@ from optuna.storages import RDBStorage
 
 from searcher.errors import StorageError
 
-DEFAULT_STORAGE = "sqlite:///studies.db"
-
 BUSY_SECONDS = 30
 """How long SQLite waits for another writer."""
 

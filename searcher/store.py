@@ -12,6 +12,7 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from diagnostics.findings import Facts
 from searcher.errors import NotFound, StudyChanged
 from searcher.identity import changes_between
 from searcher.policy import stand_in
@@ -90,13 +91,13 @@ class StudyStore:
         """Whether the study's pruner gives the trial up after these values (evaluations due -> value)."""
         return self._board.should_prune(trial.number, values)
 
-    def stand_in(self, own: Iterable[float]) -> float:
+    def stand_in(self, own: Iterable[float], facts: Facts) -> float:
         """A finite value for a trial that has none to be proud of; `own` are the values it did reach."""
         with translated(self._storage.url):
             finished = (TrialState.COMPLETE, TrialState.PRUNED)
             trials = self._study.get_trials(deepcopy=False, states=finished)
         known = [trial.value for trial in trials if trial.value is not None]
-        return stand_in(known, own, self.spec.metric)
+        return stand_in(known, own, facts, self.spec.metric)
 
     def tell(self, trial: Trial, result: TrialResult) -> None:
         """Write the result of a trial; with this it is finished."""
@@ -121,12 +122,6 @@ class StudyStore:
         with translated(self._storage.url):
             trials = self._study.get_trials(deepcopy=False)
         return [result for trial in trials if (result := _result(trial)) is not None]
-
-    def states(self) -> dict[str, int]:
-        """How many trials there are in each of Optuna's states."""
-        with translated(self._storage.url):
-            trials = self._study.get_trials(deepcopy=False)
-        return {s.name.lower(): n for s in TrialState if (n := sum(t.state is s for t in trials))}
 
     def unfinished(self) -> list[tuple[int, Point]]:
         """Trials that are running or queued, with their points so far."""

@@ -6,8 +6,8 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from searcher.coordinator import Coordinator, View
-from searcher.events import Noted, StudyLeft
+from searcher.coordinator import Coordinator
+from searcher.events import Noted, StudyLeft, View
 from searcher.interrupts import Interrupts
 from searcher.launchers import LAUNCHERS, Launcher
 from searcher.lock import study_lock
@@ -36,26 +36,28 @@ def run_study(
     SearcherError when trials cannot be trained at all.
     """
     runs = places.runs / spec.name
-    with study_lock(runs, spec.name), contextlib.ExitStack() as stack:
+    with study_lock(runs, spec.name, places.storage), contextlib.ExitStack() as stack:
         store = open_study(spec, places.storage)
-        launcher = launcher or LAUNCHERS[spec.dispatch.launcher](spec.dispatch.slots, runs)
+        device = str(spec.fixed.get("device", "auto"))
+        launcher = launcher or LAUNCHERS[spec.dispatch.launcher](spec.dispatch.slots, device, runs)
         stack.callback(launcher.close)
         recorder = MlflowTracker(spec, places.tracking, runs) if places.tracking else NullTracker()
         tracker = BackgroundTracker(recorder)
         coordinator = Coordinator(spec, store, launcher, tracker, view, runs)
-        try:
-            with Interrupts() as interrupts:
+        with Interrupts() as interrupts:
+            try:
                 coordinator.run(interrupts)
-        finally:
-            _close(tracker, recorder, coordinator)
+            finally:
+                launcher.close()  # while the record is written, nothing has to run on
+                _close(tracker, recorder, coordinator, with_model=not interrupts.at_once)
         tracker.check()
         return coordinator.ledger.results
 
 
-def _close(tracker: BackgroundTracker, recorder: Tracker, of: Coordinator) -> None:
+def _close(tracker: BackgroundTracker, recorder: Tracker, of: Coordinator, with_model: bool) -> None:
     """End the record; when it has gaps, bring it up to date as a whole, once."""
     results = of.ledger.results
-    best = best_result(of.spec, results)
+    best = best_result(of.spec, results) if with_model else None
     end = (to_markdown(of.spec, results, of.why), None if best is None else best.number)
     tracker.close(*end)
     if tracker.failure is not None and tracker.was_open:

@@ -9,17 +9,12 @@ from typing import Any
 from diagnostics import Verdict
 from searcher.naming import short_settings
 from searcher.spec import StudySpec
-from searcher.trial import Outcome, TrialResult
+from searcher.trial import Outcome, TrialResult, ranked
 
 
 def best_result(spec: StudySpec, results: Sequence[TrialResult]) -> TrialResult | None:
     """The best trial that was trained to its end, None when there is none."""
-    best: TrialResult | None = None
-    for result in results:
-        if result.outcome is Outcome.COMPLETED and result.value is not None:
-            known = None if best is None else best.value
-            best = result if spec.metric.is_better(result.value, known) else best
-    return best
+    return next(iter(ranked(spec.metric, results)), None)
 
 
 def sampled_of(result: TrialResult) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+import numpy as np
 
 from diagnostics import Finding, Report, Signals, Verdict, diagnose
 from diagnostics.diagnose import run_rules
@@ -40,8 +42,9 @@ class TrialResult:
 
     `value` is the objective: the metric of the evaluation `best` (the last one, if the study says
     so); for a trial that was doomed or failed a finite stand-in. `values` maps the evaluations due so
-    far to the objective then. `reason` says why the trial ended before its time and is empty when it
-    did not; `detail` is a traceback or a log. `attempts` lists why earlier attempts at it ended.
+    far to the objective then; `metrics` names all that was evaluated. `reason` says why the trial
+    ended before its time and is empty when it did not; `detail` is a traceback or a log. `attempts`
+    lists why earlier attempts at it ended.
     """
 
     number: int
@@ -52,6 +55,7 @@ class TrialResult:
     report: Report
     value: float | None = None
     values: Mapping[int, float] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ()
     best: Evaluation | None = None
     epochs: float = 0.0
     reason: str = ""
@@ -68,12 +72,26 @@ class TrialResult:
         return self.report.verdict
 
 
+def ranked(metric: Metric, results: Iterable[TrialResult]) -> list[TrialResult]:
+    """The trials that were trained to their end, the best first; of equals the one that was asked first."""
+    completed = [r for r in results if r.outcome is Outcome.COMPLETED and r.value is not None]
+    sign = 1.0 if metric.goal == "minimize" else -1.0
+    return sorted(completed, key=lambda r: (sign * (r.value or 0.0), r.number))
+
+
+GROWTH = 1.02
+"""How much the rows must have grown since the rules were last asked, unless there was an evaluation or a
+row that is not finite: rules look at all rows, and a long training has many messages."""
+
+
 class TrialCourse:
     """What is known of a running trial; every message goes in by `add`."""
 
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
-        self.signals = Signals()
+        self._signals = Signals()
+        self._news: list[Signals] = []  # rows that are not yet among the signals
+        self._judged_until = 0
         self.facts: Facts = {}
         self.values: dict[int, float] = {}
         self.best: Evaluation | None = None
@@ -87,12 +105,22 @@ class TrialCourse:
         """Take in one message; what the rules find in all of them, the gravest first."""
         self.step, self.epoch, self.of_epochs = progress.step, progress.epoch, progress.of_epochs
         self.facts |= progress.facts
-        self.signals = self.signals.extend(progress.signals)
+        if progress.signals:
+            self._news.append(progress.signals)
         if progress.metrics:
             self._evaluate(progress)
-        if progress.metrics or progress.signals:
+        if self._is_worth_a_look(progress):
+            self._judged_until = progress.step
             self.findings, _, _ = run_rules(self.signals, self.facts)
         return self.findings
+
+    @property
+    def signals(self) -> Signals:
+        """All rows so far."""
+        for new in self._news:
+            self._signals = self._signals.extend(new)
+        self._news.clear()
+        return self._signals
 
     @property
     def value(self) -> float | None:
@@ -107,9 +135,7 @@ class TrialCourse:
         metrics = {name: float(value) for name, value in progress.metrics.items()}
         self.metrics_seen |= metrics.keys()
         last_step = max(progress.step - 1, 0)  # rows of steps are counted from 0
-        self.signals = self.signals.extend(
-            Signals.of({name: ([last_step], [value]) for name, value in metrics.items()})
-        )
+        self._news.append(Signals.of({name: ([last_step], [value]) for name, value in metrics.items()}))
         value = metrics.get(self._metric.name)
         if value is None:
             return
@@ -117,6 +143,11 @@ class TrialCourse:
             self.best = Evaluation(progress.step, progress.epoch, metrics)
         if self.value is not None:
             self.values[self._due(progress.epoch)] = self.value
+
+    def _is_worth_a_look(self, progress: Progress) -> bool:
+        if progress.metrics or progress.step >= GROWTH * self._judged_until:
+            return bool(progress.metrics or progress.signals)
+        return any(not np.all(np.isfinite(series.values)) for series in progress.signals.values())
 
     def _due(self, epoch: float) -> int:
         """How many evaluations were due by now: the clock that trials of all batch sizes share."""

@@ -61,9 +61,9 @@ def test_an_example_completes_its_trials(workplace: Path, example: Path) -> None
 def test_the_example_of_own_data_uses_the_setting_only_it_knows(workplace: Path) -> None:
     shutil.copy(ROOT / "examples" / "own_data.toml", workplace)
     shutil.copy(ROOT / "examples" / "own_data.py", workplace)
-    assert main(["run", "own_data.toml", *QUICKLY]) == 0
-    parameters = {r.settings["measurements"]: r.facts["data_digest"] for r in finished("own-data")}
-    assert len(set(parameters.values())) == len(parameters) == 2
+    assert main(["run", "own_data.toml", *QUICKLY, "--trials", "6"]) == 0
+    digests = {r.settings["measurements"]: r.facts["data_digest"] for r in finished("own-data")}
+    assert len(set(digests.values())) == len(digests) >= 2
 
 
 def test_the_own_model_of_the_readme_is_trained(workplace: Path) -> None:

@@ -17,13 +17,13 @@ Batch = tuple[Tensor, Tensor]
 
 
 def place(split: Split, device: torch.device, layout: torch.memory_format) -> Split:
-    """The data set on the device when it is small beside its memory; else pinned on the host."""
+    """The data set on the device when it is small beside its memory; else as it is, on the host."""
     if device.type != "cuda":
         return Split(split.x.to(device), split.y.to(device))
     size = split.x.nbytes + split.y.nbytes
     if size <= ON_DEVICE * torch.cuda.get_device_properties(device).total_memory:
         return Split(split.x.to(device, memory_format=layout), split.y.to(device))
-    return Split(split.x.pin_memory(), split.y.pin_memory())
+    return split
 
 
 def shuffled(
@@ -35,13 +35,13 @@ def shuffled(
         x, y = split.x[chosen], split.y[chosen]
         if augmentation != "none":
             x = augment(x, augmentation, order)
-        yield x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+        yield _bring(x, device), _bring(y, device)
 
 
 def in_order(split: Split, size: int, device: torch.device) -> Iterator[Batch]:
     """One pass over the data as it lies."""
     for x, y in zip(torch.split(split.x, size), torch.split(split.y, size), strict=True):
-        yield x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+        yield _bring(x, device), _bring(y, device)
 
 
 def some(split: Split, count: int, seed: int) -> Split:
@@ -51,3 +51,10 @@ def some(split: Split, count: int, seed: int) -> Split:
     chosen = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
     chosen = chosen.to(split.x.device)
     return Split(split.x[chosen], split.y[chosen])
+
+
+def _bring(batch: Tensor, device: torch.device) -> Tensor:
+    """The batch on the device; from pinned memory, so that nobody waits for the copy."""
+    if device.type == "cuda" and batch.device.type == "cpu":
+        return batch.pin_memory().to(device, non_blocking=True)
+    return batch.to(device)

@@ -10,6 +10,9 @@ from trainers.errors import SettingError
 
 T = TypeVar("T")
 
+MANY = 20
+"""Names from which on a list is longer than a person wants to read."""
+
 
 def pick(table: Mapping[str, T], name: str, setting: str) -> T:
     """The entry `name` of `table`. Raises: SettingError naming `setting` and the known names."""
@@ -19,8 +22,11 @@ def pick(table: Mapping[str, T], name: str, setting: str) -> T:
 
 
 def unknown(name: object, known: Iterable[str]) -> str:
-    """What to say about a name that is not known: the nearest known names, then all of them."""
+    """What to say about a name that is not known: the nearest known names, and all of them unless they
+    are many and some are near."""
     names = list(known)
     near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
-    hint = f"did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
-    return f"there is no {name!r}; {hint}known: {', '.join(names)}"
+    hint = f"did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+    if near and len(names) > MANY:
+        return f"there is no {name!r}; {hint}"
+    return f"there is no {name!r}; {hint}{' ' if hint else ''}known: {', '.join(names)}"

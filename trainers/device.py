@@ -33,7 +33,7 @@ def choose_device(name: str) -> torch.device:
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
     """Mixed precision in bfloat16: on CUDA by default, elsewhere when asked for."""
-    automatic = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    automatic = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     if precision == "bfloat16" or (precision == "auto" and automatic):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()
@@ -47,7 +47,7 @@ def memory_format(device: torch.device, config: TrialConfig, dimensions: int) ->
 
 
 def peak_memory(device: torch.device) -> float:
-    """The most memory used so far, in MB: of the device on CUDA, else of this process."""
+    """The most memory used, in MB: by this training on CUDA, else by this process in all its life."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

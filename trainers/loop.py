@@ -25,6 +25,7 @@ from trainers.parts.optimizers import build_optimizer, set_learning_rates
 from trainers.parts.penalties import l1_penalty
 from trainers.parts.schedules import learning_rate_factor
 from trainers.progress import Progress
+from trainers.seeds import seed_everything
 from trainers.shapes import Shapes
 
 LONG_EPOCH = 20_000
@@ -39,8 +40,8 @@ REPORTS = 5
 LONGEST_SILENCE = 50
 """Steps without a message, at most."""
 
-EVALUATION_BATCH = 512
-"""Samples evaluated at once."""
+EVALUATION_BATCH = 128
+"""Samples evaluated at once, or as many as are trained on at once."""
 
 
 def train(config: TrialConfig) -> Iterator[Progress]:
@@ -67,10 +68,13 @@ class Training:
 
     def __init__(self, config: TrialConfig) -> None:
         torch.set_num_threads(config.threads)
-        torch.manual_seed(config.seed)
         self.config = config
         self.device = choose_device(config.device)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        seed_everything(config.data_seed)
         splits = load_data(config)
+        seed_everything(config.seed)  # again: the data may have been drawn just now, or remembered
         _check_fit(config, splits.shapes)
         self.shapes, self.task = splits.shapes, splits.shapes.task
         layout = memory_format(self.device, config, splits.train.x.ndim)
@@ -146,7 +150,7 @@ class Training:
         metrics: dict[str, float] = {}
         with autocast(self.device, self.config.precision):
             for name, split in (("train", self.train_sample), ("val", self.val_data)):
-                batches = in_order(split, EVALUATION_BATCH, self.device)
+                batches = in_order(split, max(EVALUATION_BATCH, self.config.batch_size), self.device)
                 found = evaluate(model, batches, self.task)
                 metrics |= {f"{name}_{metric}": value for metric, value in found.items()}
         self.best.note(metrics, model)

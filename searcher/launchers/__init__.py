@@ -38,21 +38,21 @@ class Launcher(Protocol):
         ...
 
 
-def _local(slots: int | None, folder: Path) -> Launcher:
+def _local(slots: int | None, device: str, folder: Path) -> Launcher:
     from searcher.launchers.local import LocalLauncher
     from searcher.launchers.slots import find_slots
 
-    return LocalLauncher(find_slots(slots), folder)
+    return LocalLauncher(find_slots(slots, device), folder)
 
 
-def _inprocess(slots: int | None, folder: Path) -> Launcher:
+def _inprocess(slots: int | None, device: str, folder: Path) -> Launcher:
     from searcher.launchers.inprocess import InProcessLauncher
 
     return InProcessLauncher()
 
 
-LAUNCHERS: dict[str, Callable[[int | None, Path], Launcher]] = {
-    # name: slots wanted (none: as many as there are devices), folder for logs -> launcher
+LAUNCHERS: dict[str, Callable[[int | None, str, Path], Launcher]] = {
+    # name: slots wanted (none: as many as there are devices), device, folder for logs -> launcher
     "local": _local,
     "inprocess": _inprocess,
 }

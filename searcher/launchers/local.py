@@ -28,6 +28,7 @@ class _Worker:
     def __init__(self, slot: Slot, folder: Path) -> None:
         self.slot = slot
         self.log = folder / f"{slot.name.replace(':', '-').replace('/', '-')}.log"
+        self._log_began = self.log.stat().st_size if self.log.exists() else 0
         self.busy_with: int | None = None
         self.served = False
         context = multiprocessing.get_context("spawn")
@@ -67,8 +68,12 @@ class _Worker:
         return Ended(End.DIED, f"its worker {how}", self.last_words())
 
     def last_words(self) -> str:
-        """The end of its log."""
-        return self.log.read_text(errors="replace")[-LOG_TAIL:] if self.log.exists() else ""
+        """The end of what this process wrote to the slot's log."""
+        if not self.log.exists():
+            return ""
+        with self.log.open("rb") as file:
+            file.seek(self._log_began)
+            return file.read().decode(errors="replace")[-LOG_TAIL:]
 
     def close(self) -> None:
         """End the process, gently first."""
@@ -123,7 +128,10 @@ class LocalLauncher:
     def close(self) -> None:
         """End every worker."""
         for worker in self._workers:
+            worker.pipe.close()  # all at once: an idle one leaves by itself
+        for worker in self._workers:
             worker.close()
+        self._workers = []
 
     def _bury(self, i: int) -> list[Message]:
         """Replace a dead worker and say what became of its trial."""

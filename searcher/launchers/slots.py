@@ -17,10 +17,15 @@ class Slot:
     environment: Mapping[str, str]
 
 
-def find_slots(count: int | None = None) -> list[Slot]:
-    """`count` slots, spread over the GPUs in turn; by default one per GPU or, without one, per core."""
+def find_slots(count: int | None = None, device: str = "auto") -> list[Slot]:
+    """`count` slots, spread over the GPUs in turn; by default one per GPU or, without one, per core.
+
+    `device` is the setting of the study: on `cpu` GPUs are left alone.
+    """
     single_threaded = dict.fromkeys(THREADS, "1")
-    devices = _cuda_devices()
+    devices = [] if device == "cpu" else _cuda_devices()
+    if not devices and device != "cpu" and _has_mps():
+        return [Slot(f"mps/{i}", single_threaded) for i in range(count or 1)]
     if not devices:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return [Slot(f"cpu:{i}", single_threaded) for i in range(count or cores)]
@@ -30,6 +35,12 @@ def find_slots(count: int | None = None) -> list[Slot]:
         nth = f"/{i // len(devices)}" if (count or 0) > len(devices) else ""
         slots.append(Slot(f"gpu:{device}{nth}", {**single_threaded, "CUDA_VISIBLE_DEVICES": device}))
     return slots
+
+
+def _has_mps() -> bool:
+    import torch
+
+    return torch.backends.mps.is_available()
 
 
 def _cuda_devices() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +25,17 @@ def run_job(job: Job) -> Iterator[Progress | Ended]:
         yield Ended(End.FINISHED)
 
 
+def is_fit(last: Progress | Ended) -> bool:
+    """Whether a process whose job ended so can take another: an error may have cost it its GPU context."""
+    import torch
+
+    failed = isinstance(last, Ended) and last.end is End.ERROR
+    on_cuda = bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+    if on_cuda and not failed:
+        torch.cuda.empty_cache()  # for the neighbours on the device
+    return not (failed and on_cuda)
+
+
 def _start(job: Job) -> Iterator[Progress]:
     if job.trainer is None:
         from trainers.config import config_from
@@ -32,23 +44,53 @@ def _start(job: Job) -> Iterator[Progress]:
         yield from train(config_from(job.settings))
         return
     from trainers.owncode import load_object
+    from trainers.seeds import seed_everything
 
+    seed_everything(int(job.settings.get("seed", 0)))
     stream: Any = load_object(job.trainer, "trainer")(dict(job.settings))
     if not hasattr(stream, "__next__"):
         raise OwnCodeError(
             f"trainer {job.trainer!r} has to be a generator of Progress, but returned "
             f"{type(stream).__name__}; use 'yield' in it"
         )
+    reached: dict[str, int] = {}
     for progress in stream:
         if not isinstance(progress, Progress):
             raise OwnCodeError(
                 f"trainer {job.trainer!r} has to yield trainers.progress.Progress, but yielded "
                 f"{type(progress).__name__}"
             )
+        problem = _problem(progress, reached)
+        if problem:
+            raise OwnCodeError(f"trainer {job.trainer!r} yielded a Progress that cannot be used: {problem}")
         yield progress
+
+
+def _problem(progress: Progress, reached: dict[str, int]) -> str:
+    """What is wrong with a message of an own trainer, or nothing; `reached` are the steps of its rows."""
+    metrics: dict[str, object] = dict(progress.metrics)
+    for name, value in metrics.items():
+        if isinstance(value, str) or not hasattr(value, "__float__"):
+            return f"the metric {name!r} is {value!r}, not a number"
+    for name, series in progress.signals.items():
+        if len(series) and int(series.steps[0]) < reached.get(name, 0):
+            return (
+                f"the steps of the signal {name!r} go back from {reached[name]} to {series.steps[0]}; "
+                "count optimizer steps over the whole training"
+            )
+        if len(series):
+            reached[name] = int(series.steps[-1])
+    try:
+        pickle.dumps(progress)
+    except Exception as error:
+        return f"it cannot be sent to another process: {error}"
+    return ""
 
 
 def _is_out_of_memory(error: Exception) -> bool:
     import torch
 
-    return isinstance(error, torch.OutOfMemoryError)
+    signs = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "can't allocate memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+    )

@@ -33,21 +33,22 @@ def work(pipe: Connection, environment: Mapping[str, str], log: Path, path: list
     while True:
         try:
             job = pipe.recv()
-            if job is not None:  # a stop that came after the end
-                _serve(job, pipe)
+            if job is not None and not _serve(job, pipe):  # None: a stop that came after the end
+                return
         except (EOFError, OSError):
             return
 
 
-def _serve(job: Job, pipe: Connection) -> None:
-    from searcher.launchers.training import run_job
+def _serve(job: Job, pipe: Connection) -> bool:
+    """Run a job; whether this process is fit for another one."""
+    from searcher.launchers.training import is_fit, run_job
 
-    stream = run_job(job)
-    for body in stream:
+    for body in run_job(job):
         while pipe.poll():
             if pipe.recv() is None:
-                return
+                return True
         pipe.send(Message(job.number, body))
+    return is_fit(body)
 
 
 def _warm_up() -> None:

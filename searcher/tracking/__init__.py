@@ -1,12 +1,11 @@
 """The record of a study, beside Optuna's store. A new keeper is one class with the door of `Tracker`."""
 
 from searcher.tracking.background import BackgroundTracker
-from searcher.tracking.mlflow_store import DEFAULT_TRACKING, connect
+from searcher.tracking.mlflow_store import connect
 from searcher.tracking.mlflow_tracker import MlflowTracker
 from searcher.tracking.tracker import NullTracker, Started, Tracker
 
 __all__ = [
-    "DEFAULT_TRACKING",
     "BackgroundTracker",
     "MlflowTracker",
     "NullTracker",

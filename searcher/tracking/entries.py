@@ -48,12 +48,24 @@ def once_per_run(result: TrialResult) -> dict[str, float]:
     return {name: float(value) for name, value in numbers.items() if value is not None}
 
 
+def result_note(result: TrialResult) -> str:
+    """What a person wants to know of a trial first: how it ended, what it reached, the diagnosis."""
+    ended = f": {result.reason.splitlines()[0]}" if result.reason else ""
+    lines = [f"**{result.outcome}** after {result.epochs:.3g} epochs{ended}", ""]
+    if result.best is not None:
+        reached = ", ".join(f"{name} {value:.4g}" for name, value in result.best.metrics.items())
+        lines += [f"At its best evaluation, epoch {result.best.epoch:.3g}: {reached}", ""]
+    if "trivial_loss" in result.facts:
+        lines += [f"A constant answer has a loss of {float(result.facts['trivial_loss']):.4g}.", ""]
+    return "\n".join(lines) + "\nDiagnosis: " + to_markdown(result.report)
+
+
 def result_tags(result: TrialResult) -> dict[str, str]:
     """What became of a trial, to filter and group by."""
     tags = {
         "verdict": result.verdict.value,
         "outcome": result.outcome.value,
-        "mlflow.note.content": to_markdown(result.report),
+        "mlflow.note.content": result_note(result),
         "inactive": ", ".join(result.inactive) or "none",
     }
     tags |= {f"finding.{finding.kind}": finding.severity.word for finding in result.report.findings}

@@ -16,7 +16,6 @@ from searcher.errors import TrackingError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-DEFAULT_TRACKING = "sqlite:///mlflow.db"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 

@@ -39,7 +39,10 @@ STATUS = {
 PARENT, NUMBER = "mlflow.parentRunId", "optuna.trial_number"
 
 BEST = "best_so_far"
-"""The study's curve: the best value over the trial's number."""
+"""The study's curve: the best value over the trials that have ended."""
+
+KIND = "custom_model_development"
+"""What MLflow's pages call experiments that train models: they open on runs and charts."""
 
 
 @dataclass
@@ -65,6 +68,7 @@ class MlflowTracker:
         self._runs = runs
         self._children: dict[int, _Child] = {}
         self._best: float | None = None
+        self._ended = 0
         self._of_parent: list[Metric] = []
         self._flushed_at = time.monotonic()
         self._client: MlflowClient
@@ -72,6 +76,7 @@ class MlflowTracker:
         self._parent = ""
 
     def open(self, results: Sequence[TrialResult]) -> None:
+        self._children, self._of_parent, self._best, self._ended = {}, [], None, 0
         with self._translated():
             self._client = connect(self._uri)
             self._experiment = self._find_experiment()
@@ -101,6 +106,8 @@ class MlflowTracker:
 
     def close(self, summary: str, best: int | None) -> None:
         with self._translated():
+            for number in list(self._children):  # trials that were left without an end
+                self.forget(number)
             self._flush()
             self._log_model(best)
             self._client.set_tag(self._parent, "mlflow.note.content", summary[:LONGEST_TAG])
@@ -118,7 +125,8 @@ class MlflowTracker:
     def _find_experiment(self) -> str:
         known = self._client.get_experiment_by_name(self._spec.name)
         if known is None:
-            return str(self._client.create_experiment(self._spec.name))
+            about = {"mlflow.note.content": self._spec.question, "mlflow.experimentKind": KIND}
+            return str(self._client.create_experiment(self._spec.name, tags=about))
         if known.lifecycle_stage == "deleted":
             self._client.restore_experiment(known.experiment_id)
         return str(known.experiment_id)
@@ -147,8 +155,8 @@ class MlflowTracker:
                 whole.add(number)
         history = self._client.get_metric_history(self._parent, BEST)
         written = {point.step for point in history}
-        for number, result in wanted.items():
-            if number not in whole:
+        for result in sorted(results, key=lambda result: result.ended_at):
+            if result.number not in whole:
                 self._rebuild(with_signals(self._runs, result))
             self._note_best(result, written)
 
@@ -157,7 +165,7 @@ class MlflowTracker:
         started_at = int((result.ended_at - result.seconds) * 1000)
         child = _Child(Started(result.number, result.settings, sampled), started_at)
         for name, series in result.signals.items():
-            if name.startswith(("train_", "val_")):
+            if name in result.metrics:
                 for step, value in zip(series.steps, series.values, strict=True):
                     child.points += _points({name: float(value)}, int(step) + 1)
         self._end(child, result)
@@ -198,12 +206,13 @@ class MlflowTracker:
 
     def _note_best(self, result: TrialResult, written: Container[int] = ()) -> None:
         """Add a point to the study's curve of the best value, unless it is `written`."""
+        self._ended += 1
         if result.outcome is not Outcome.COMPLETED or result.value is None:
             return
         if self._spec.metric.is_better(result.value, self._best):
             self._best = result.value
-        if result.number not in written and self._best is not None:
-            self._of_parent += _points({BEST: self._best}, result.number)
+        if self._ended not in written and self._best is not None:
+            self._of_parent += _points({BEST: self._best}, self._ended)
 
     def _flush(self) -> None:
         for child in self._children.values():

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager
-from typing import Protocol
 
-from searcher.events import Event
-
-
-class View(Protocol):
-    """Something that shows events."""
-
-    def __call__(self, event: Event) -> None:
-        """Show what happened."""
-        ...
+from searcher.events import View
 
 
-def choose_view(as_json: bool) -> AbstractContextManager[View]:
-    """JSON lines when asked for; a live table on a terminal; else one line per event."""
+def choose_view(as_json: bool, live: bool) -> AbstractContextManager[View]:
+    """JSON lines when asked for; a `live` table on a terminal; else one line per event."""
     if as_json:
         from searcher.views.json_lines import JsonView
 
         return JsonView(sys.stdout)
-    if sys.stdout.isatty():
+    if live and sys.stdout.isatty():
         from searcher.views.live import LiveView
 
         return LiveView()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from diagnostics import Verdict
 from searcher.budget import share_used, used_device_hours, used_hours
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
 from searcher.naming import short_settings, short_value
@@ -24,6 +26,9 @@ from searcher.views.text import duration, sparkline
 
 LAST_ENDED = 6
 """Finished trials that stay in view."""
+
+WIDE = 120
+"""Columns of a terminal from which on there is room to say why a trial ended."""
 
 STYLES = {
     "converged": "green",
@@ -56,6 +61,7 @@ class LiveView:
         self._results: list[TrialResult] = []
         self._running: dict[int, _Row] = {}
         self._last: deque[TrialResult] = deque(maxlen=LAST_ENDED)
+        self._lock = threading.RLock()  # the screen is drawn by a thread of its own
         self._began = time.time()
         self._done_before = 0
 
@@ -69,6 +75,10 @@ class LiveView:
 
     def __call__(self, event: Event) -> None:
         """Take in what happened; the screen follows by itself."""
+        with self._lock:
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
         match event:
             case StudyOpened(spec, slots, results, requeued):
                 self._spec, self._slots, self._results = spec, slots, list(results)
@@ -90,8 +100,10 @@ class LiveView:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The whole picture, drawn anew."""
-        if self._spec is not None:
-            yield self._picture(self._spec)
+        with self._lock:
+            picture = None if self._spec is None else self._picture(self._spec)
+        if picture is not None:
+            yield picture
 
     def _picture(self, spec: StudySpec) -> RenderableType:
         parts: list[RenderableType] = [self._head(spec), Text("best  " + best_line(spec, self._results))]
@@ -109,10 +121,11 @@ class LiveView:
         words = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "starting"
         head = Table.grid(padding=(0, 2))
         limit = f" of {spec.search.trials}" if spec.search.trials is not None else ""
+        spent = f", {hours:.1f} of {spec.search.hours:g} hours" if spec.search.hours is not None else ""
         head.add_row(
             Text(spec.name, style="bold"),
             ProgressBar(total=1.0, completed=share, width=24),
-            f"{len(self._results)}{limit} trials ({words})",
+            f"{len(self._results)}{limit} trials ({words}){spent}",
             self._times(spec),
         )
         return head
@@ -120,7 +133,7 @@ class LiveView:
     def _times(self, spec: StudySpec) -> str:
         elapsed = time.time() - self._began
         done = len(self._results) + self._share_running() - self._done_before
-        if spec.search.trials is None or done < 1:
+        if spec.search.trials is None or done < 1 or not self._running:
             return duration(elapsed)
         left = elapsed / done * max(0.0, spec.search.trials - self._done_before - done)
         return f"{duration(elapsed)}, about {duration(left)} to go"
@@ -130,43 +143,54 @@ class LiveView:
         return sum(course.epoch / course.of_epochs for course in courses if course.of_epochs > 0)
 
     def _running_table(self, spec: StudySpec) -> Table:
-        table = Table(box=None, padding=(0, 1), header_style="dim")
-        for heading in ("trial", "slot", "settings", "epoch", "loss", spec.metric.name, "so far"):
-            table.add_column(heading, no_wrap=heading != "settings")
+        table = _table("trial", "slot", "settings", "epoch", "loss", spec.metric.name, "so far")
         for number, row in sorted(self._running.items()):
-            course = row.course
+            course, settings = row.course, short_settings(row.sampled)
             if course is None:
-                table.add_row(str(number), row.slot, short_settings(row.sampled), "starting", "", "", "")
+                table.add_row(str(number), row.slot, settings, "starting", "", "", "")
                 continue
             loss = course.signals.get("loss") or course.signals.get("train_loss")
             value = "" if course.value is None else short_value(course.value)
-            so_far = str(course.judged("finished").verdict)  # as if it ended now
+            verdict = course.judged("finished").verdict  # as if it ended now
+            so_far = "" if verdict is Verdict.INCOMPLETE else str(verdict)
             table.add_row(
                 str(number),
                 row.slot,
-                short_settings(row.sampled),
+                settings,
                 f"{course.epoch:.1f}/{course.of_epochs:g}",
                 sparkline(loss.values) if loss is not None else "",
                 value,
-                Text(so_far, style=STYLES[so_far]),
+                Text(so_far, style=STYLES.get(so_far, "")),
             )
         return table
 
     def _ended_table(self, spec: StudySpec) -> Table:
-        table = Table(box=None, padding=(0, 1), header_style="dim")
-        for heading in ("ended", "outcome", spec.metric.name, "verdict", "settings", "why"):
-            table.add_column(heading, no_wrap=heading != "settings", overflow="ellipsis")
+        wide = self._console.width >= WIDE
+        table = _table(
+            "ended", "outcome", spec.metric.name, "verdict", "settings", *(["why"] if wide else [])
+        )
         for result in self._last:
             shown = result.outcome in (Outcome.COMPLETED, Outcome.PRUNED) and result.value is not None
-            table.add_row(
+            cells: list[str | Text] = [
                 str(result.number),
                 str(result.outcome),
                 short_value(result.value) if shown else "-",
                 Text(str(result.verdict), style=STYLES[result.verdict]),
                 short_settings(sampled_of(result)),
-                (result.reason.splitlines() or [""])[0],
-            )
+            ]
+            table.add_row(*cells, *([(result.reason.splitlines() or [""])[0]] if wide else []))
         return table
+
+
+def _table(*headings: str) -> Table:
+    """A table whose rows stay on one line: what is long is cut, what is short is not."""
+    table = Table(box=None, padding=(0, 1), header_style="dim", expand=True)
+    for heading in headings:
+        long = {"settings": 3, "why": 2}.get(heading)
+        table.add_column(
+            heading, no_wrap=True, overflow="ellipsis", ratio=long, min_width=16 if long else None
+        )
+    return table
 
 
 def _going_on(done: int, requeued: int) -> str:

@@ -24,7 +24,7 @@ MISTAKES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "unknown searched setting": (
         "learning_rate =",
         "lerning_rate =",
-        ("line 13: space.lerning_rate: no such setting", "did you mean 'learning_rate'", "batch_size"),
+        ("line 13: space.lerning_rate: no such setting", "did you mean 'learning_rate'"),
     ),
     "unknown choice": (
         '"relu", "tanh"',

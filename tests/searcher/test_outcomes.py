@@ -133,7 +133,7 @@ def test_mlflow_mirrors_each_end(searcher: Call) -> None:
     best = client.get_metric_history(parents[0].info.run_id, "best_so_far")
     completed = [trial for trial in trials() if trial.state is TrialState.COMPLETE]
     assert [(point.step, point.value) for point in best] == [
-        (t.number, min(other.value for other in completed if other.number <= t.number)) for t in completed
+        (t.number + 1, min(other.value for other in completed if other.number <= t.number)) for t in completed
     ]
 
 

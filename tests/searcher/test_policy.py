@@ -77,11 +77,15 @@ def test_only_a_dead_worker_is_retried_and_not_for_ever() -> None:
 def test_a_stand_in_is_finite_and_no_better_than_anything_known(goal: str, rng: np.random.Generator) -> None:
     metric = Metric(goal="maximize" if goal == "maximize" else "minimize")
     known, own = rng.normal(0, 100, 5).tolist(), rng.normal(0, 100, 2).tolist()
-    value = stand_in([*known, float("nan"), float("inf"), -float("inf")], [*own, float("nan")], metric)
+    value = stand_in([*known, float("nan"), float("inf"), -float("inf")], [*own, float("nan")], {}, metric)
     assert value in [*known, *own]
     assert not any(metric.is_better(value, other) for other in [*known, *own])
 
 
 def test_a_stand_in_when_nothing_is_known() -> None:
-    assert stand_in([], [float("nan")], Metric(goal="maximize")) == 0.0
-    assert stand_in([float("inf")], [], Metric(goal="minimize")) == 1e6
+    accuracy, loss = Metric(name="val_accuracy", goal="maximize"), Metric(name="val_loss")
+    assert stand_in([], [float("nan")], {}, accuracy) == 0.0
+    assert stand_in([float("inf")], [], {"trivial_loss": 2.25}, loss) == 2.25
+    assert stand_in([], [], {"trivial_loss": 2.25}, Metric(name="val_rmse")) == 1.5
+    assert stand_in([], [], {}, loss) == 1e6
+    assert stand_in([], [], {}, Metric(name="val_r2", goal="maximize")) == -1e6

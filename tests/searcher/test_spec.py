@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from searcher.catalog import find_study, shipped
-from searcher.checks import check_file
+from searcher.checks import read_checked
 from searcher.errors import NotFound, SpecError
-from searcher.places import lines_of
 from searcher.spec import Choices, Metric, Range, StudySpec, parse_spec, read_spec
+from searcher.toml_lines import lines_of
 
 GOOD: dict[str, Any] = {
     "name": "s",
@@ -152,7 +152,7 @@ def test_every_mistake_at_once_with_its_line(tmp_path: Path) -> None:
         'sampler = "tep"\n'  # 11
     )
     with pytest.raises(SpecError) as caught:
-        check_file(read_spec(file), file)
+        read_checked(file, {})
     lines = {mistake.place: mistake.line for mistake in caught.value.mistakes}
     expected = {
         "train.epochs": 3,
@@ -226,7 +226,7 @@ def test_which_value_is_better() -> None:
 def test_shipped_studies_are_sound(entry: Any) -> None:
     assert find_study(entry.name) == entry.path and entry.path.stem == entry.name
     spec = read_spec(entry.path)
-    check_file(spec, entry.path)
+    assert read_checked(entry.path, {}) == spec
     assert spec.question.endswith("?")
 
 

@@ -130,7 +130,9 @@ def test_the_live_view_shows_what_runs(make_spec: Make) -> None:
     assert "lr=0.0003 batch" in text and "starting" in text
     text = screen(spec, TrialStarted(3, "cpu:0", SAMPLED, ()), TrialProgressed(3, running(), True))
     row = next(line for line in text.splitlines() if "lr=0.0003" in line)
-    assert row.split() == ["3", "cpu:0", "lr=0.0003", "batch", "1.0/4", "█▅▁", "0.5", "incomplete"]
+    assert row.split() == ["3", "cpu:0", "lr=0.0003", "batch", "1.0/4", "█▅▁", "0.5"], (
+        "after one evaluation there is no verdict to show"
+    )
     sick = TrialProgressed(3, running((), (1.0, math.nan)), False)
     text = screen(spec, TrialStarted(3, "cpu:0", SAMPLED, ()), sick)
     row = next(line for line in text.splitlines() if "lr=0.0003" in line)

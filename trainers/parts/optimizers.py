@@ -32,7 +32,9 @@ def betas(config: TrialConfig) -> tuple[float, float]:
 
 def sgd(groups: Groups, momentum: float, nesterov: bool = False) -> optim.Optimizer:
     """Steps along the gradient; looking ahead needs a momentum to look along."""
-    return optim.SGD(groups, momentum=momentum, nesterov=nesterov and momentum > 0, fused=fuses(groups))
+    return optim.SGD(
+        groups, momentum=momentum, nesterov=nesterov and momentum > 0, fused=fuses(groups) or None
+    )
 
 
 def fuses(groups: Groups) -> bool:
@@ -47,8 +49,8 @@ OPTIMIZERS: dict[str, Callable[[Groups, TrialConfig], optim.Optimizer]] = {
     "nesterov": lambda g, c: sgd(g, momentum_of(c, 0.9), nesterov=True),  # Nesterov 1983
     "rmsprop": lambda g, c: optim.RMSprop(g, alpha=c.beta2, momentum=momentum_of(c, 0.0)),  # Hinton 2012
     "adagrad": lambda g, _: optim.Adagrad(g),  # Duchi et al. 2011
-    "adam": lambda g, c: optim.Adam(g, betas=betas(c), fused=fuses(g)),  # Kingma & Ba 2014
-    "adamw": lambda g, c: optim.AdamW(g, betas=betas(c), fused=fuses(g)),  # Loshchilov & Hutter 2017
+    "adam": lambda g, c: optim.Adam(g, betas=betas(c), fused=fuses(g) or None),  # Kingma & Ba 2014
+    "adamw": lambda g, c: optim.AdamW(g, betas=betas(c), fused=fuses(g) or None),  # Loshchilov & Hutter 2017
     "nadam": lambda g, c: optim.NAdam(g, betas=betas(c)),  # Dozat 2016
 }
 
