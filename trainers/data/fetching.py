@@ -9,7 +9,7 @@ import threading
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import build_opener
 
 from trainers.data.sources import File
 
@@ -60,7 +60,7 @@ def _open(address: str, patience: float) -> Any:
 
     def ask() -> None:
         try:
-            answers.put(urlopen(address, timeout=patience))
+            answers.put(build_opener().open(address, timeout=patience))  # knows the proxies of now
         except Exception as error:
             answers.put(error)
 
