@@ -123,7 +123,7 @@ def _metric(spec: StudySpec) -> Found:
         better = "larger" if spec.metric.goal == "minimize" else "smaller"
         yield (
             "metric.goal",
-            f"{spec.metric.name} is the better the {better}: say goal = {goal_of(spec.metric.name)!r}",
+            f"{spec.metric.name} is the better the {better} it is: say goal = {goal_of(spec.metric.name)!r}",
         )
 
 

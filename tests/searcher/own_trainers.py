@@ -63,3 +63,26 @@ def large(settings: Mapping[str, Any]) -> Iterator[Progress]:
 
 
 not_callable = "a text"
+
+
+def steps_back(settings: Mapping[str, Any]) -> Iterator[Progress]:
+    """Counts its steps anew in every epoch."""
+    for epoch in (1, 2):
+        rows = Signals.of({"loss": ([0, 1], [2.0, 1.0])})
+        yield Progress(2 * epoch, epoch, 2, {"val_loss": 1 / epoch}, rows)
+
+
+def metric_in_words(settings: Mapping[str, Any]) -> Iterator[Progress]:
+    """Evaluates to a text."""
+    yield Progress(1, 1, 1, {"val_loss": "quite good"})  # type: ignore[dict-item]
+
+
+def cannot_be_sent(settings: Mapping[str, Any]) -> Iterator[Progress]:
+    """Says something that no other process can read."""
+    yield Progress(1, 1, 1, {"val_loss": 1.0}, facts={"how": lambda: 1})  # type: ignore[dict-item]
+
+
+def scores(settings: Mapping[str, Any]) -> Iterator[Progress]:
+    """Reports a metric of its own name."""
+    for epoch in range(1, EPOCHS + 1):
+        yield Progress(epoch, epoch, EPOCHS, {"score": settings["x"] + epoch})

@@ -135,6 +135,9 @@ def test_ctrl_c_parks_cleanly(write_study: Write, start: Start, presses: int) ->
             for _ in range(presses):
                 os.kill(run.process.pid, signal.SIGINT)
                 time.sleep(0.15)
+            asked = time.monotonic()
+        if str(event.get("text", "")).startswith("parking") and presses == 1:
+            assert time.monotonic() - asked < 1.0, "the person is left without an answer"
     run.process.communicate()
     assert run.process.returncode == 0
     states = [trial.state for trial in trials_of(folder)]
