@@ -1,9 +1,12 @@
-"""One coordinator for a study: a lock that goes when its process does."""
+"""Locks by files: one coordinator for a study, one process at a time that makes a database.
+
+A lock goes when its process does, however that ends.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,8 +24,10 @@ def study_lock(runs: Path, name: str, storage: str) -> Iterator[None]:
     with ExitStack() as held:
         try:
             runs.mkdir(parents=True, exist_ok=True)
-            for file in (runs / "lock", *_beside_store(name, storage)):
-                held.enter_context(FileLock(file).acquire(timeout=0))
+            held.enter_context(FileLock(runs / "lock").acquire(timeout=0))
+            database = sqlite_file(storage)
+            if database is not None:
+                held.enter_context(beside(database, f".{name}.lock", wait=False))
         except Timeout as taken:
             raise StudyBusy(
                 f"study {name!r} is being run by another process, which holds {taken.lock_file}"
@@ -35,13 +40,20 @@ def study_lock(runs: Path, name: str, storage: str) -> Iterator[None]:
         yield
 
 
-def _beside_store(name: str, storage: str) -> list[Path]:
-    database = Path(storage.removeprefix("sqlite:///"))
-    lock = database.with_name(f"{database.name}.{name}.lock")
-    try:
-        if not storage.startswith("sqlite:///"):
-            return []
+@contextmanager
+def beside(file: Path, suffix: str = ".lock", wait: bool = True) -> Iterator[None]:
+    """Hold a lock file beside `file`. Where none can be written nothing is held: whoever goes on to
+    write there will find out. Raises: filelock.Timeout when it is taken and there is no `wait`."""
+    lock = file.with_name(file.name + suffix)
+    with suppress(OSError):
         lock.touch()
-    except OSError:
-        return []  # nothing can be written there: the store itself will say so
-    return [lock]
+    held = FileLock(lock).acquire(timeout=-1 if wait else 0) if lock.exists() else nullcontext()
+    with held:
+        yield
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite store, None for any other, and for one in memory or given as a URI."""
+    name = url.removeprefix("sqlite:///")
+    plain = url.startswith("sqlite:///") and not name.startswith(("file:", ":memory:"))
+    return Path(name) if plain else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import optuna
@@ -13,6 +13,7 @@ import sqlalchemy
 from optuna.storages import RDBStorage
 
 from searcher.errors import StorageError
+from searcher.lock import beside, sqlite_file
 
 BUSY_SECONDS = 30
 """How long SQLite waits for another writer."""
@@ -25,7 +26,9 @@ def open_storage(url: str) -> RDBStorage:
     """The store at `url`; SQLite with a write-ahead log and a long busy timeout."""
     sqlite = url.startswith("sqlite")
     options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if sqlite else {}
-    storage = RDBStorage(url, engine_kwargs=options)
+    file = sqlite_file(url)
+    with beside(file) if file is not None else nullcontext():  # two that make its tables at once collide
+        storage = RDBStorage(url, engine_kwargs=options)
     if sqlite:
         sqlalchemy.event.listen(storage.engine, "connect", _tune_sqlite)
         storage.engine.dispose()  # connections made before the tuning

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from pathlib import Path
 
 import optuna
 from optuna.storages import RDBStorage
@@ -15,6 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from diagnostics.findings import Facts
 from searcher.errors import NotFound, StudyChanged
 from searcher.identity import changes_between
+from searcher.lock import sqlite_file
 from searcher.policy import stand_in
 from searcher.pruning import PruningBoard
 from searcher.records import result_from_record, to_record
@@ -194,8 +194,8 @@ def load_study(name: str, url: str) -> StudyStore:
 
 def recorded_names(url: str) -> list[str]:
     """The names of all recorded studies; none, and none is made, where there is no store yet."""
-    file = Path(url.removeprefix("sqlite:///"))
-    if url.startswith("sqlite:///") and file.parent.is_dir() and not file.exists():
+    file = sqlite_file(url)
+    if file is not None and file.parent.is_dir() and not file.exists():
         return []
     with translated(url):
         return list(optuna.get_all_study_names(open_storage(url)))

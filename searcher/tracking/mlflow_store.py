@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy
 
 from searcher.errors import TrackingError
+from searcher.lock import beside
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,18 +38,24 @@ def connect(uri: str) -> MlflowClient:
 
 
 def _create_whole(database: Path) -> None:
-    """Make a fresh SQLite store beside and rename it: MLflow cannot go on with a half made one."""
+    """Make a fresh SQLite store beside and rename it: MLflow cannot go on with a half made one.
+
+    One process at a time: a store that is renamed over another, whose log is in use, spoils it.
+    """
     from mlflow import MlflowClient
 
     if database.exists():
         return
-    beside = database.with_name(f"{database.name}.part-{os.getpid()}")
-    beside.unlink(missing_ok=True)
-    beside.touch()  # fails at once where nothing can be written; MLflow would try for 100 seconds
-    MlflowClient(tracking_uri=f"sqlite:///{beside}").search_experiments(max_results=1)
-    beside.replace(database)
-    with sqlalchemy.create_engine(f"sqlite:///{database}").connect() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")  # stays with the file
+    fresh = database.with_name(f"{database.name}.part")
+    fresh.touch()  # fails at once where nothing can be written; MLflow would try for 100 seconds
+    with beside(database):
+        fresh.unlink(missing_ok=True)
+        if database.exists():
+            return  # somebody else was faster
+        MlflowClient(tracking_uri=f"sqlite:///{fresh}").search_experiments(max_results=1)
+        fresh.replace(database)
+        with sqlalchemy.create_engine(f"sqlite:///{database}").connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")  # stays with the file
 
 
 @contextmanager

@@ -37,9 +37,9 @@ trials = {trials}
 class Run:
     """One `searcher run` in a process of its own, seen through its JSON lines."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, study: str = "study.toml") -> None:
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "searcher.cli", "run", "study.toml", "--json", *options]
+        command = [sys.executable, "-m", "searcher.cli", "run", study, "--json", *options]
         self.process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

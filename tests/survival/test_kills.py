@@ -158,3 +158,16 @@ def test_a_second_coordinator_is_refused(write_study: Write, start: Start) -> No
     assert "being run by another process" in errors
     first.finish()
     assert len(trials_of(folder)) == 3
+
+
+def test_two_studies_begun_at_once_in_one_folder_are_both_recorded(write_study: Write, start: Start) -> None:
+    folder = write_study(trials=4)
+    text = (folder / "study.toml").read_text()
+    (folder / "other.toml").write_text(text.replace('name = "kills"', 'name = "other"'))
+    runs = [start(folder, "--slots", "1", study=study) for study in ("study.toml", "other.toml")]
+    for run in runs:
+        assert run.finish()[-1]["trials"] == 4
+    assert_mlflow_agrees(folder)
+    client = MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db")
+    other = client.get_experiment_by_name("other")
+    assert len(client.search_runs([other.experiment_id])) == 5
