@@ -128,9 +128,8 @@ def ui_command(arguments: argparse.Namespace) -> int:
     }
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", arguments.tracking_uri]
     command += ["--host", arguments.host, "--port", str(arguments.port)]
-    print(
-        f"MLflow's pages come up at http://{arguments.host}:{arguments.port} (Ctrl-C ends them)", flush=True
-    )
+    address = f"http://{arguments.host}:{arguments.port}/#/experiments?workflowType=machine_learning"
+    print(f"MLflow's pages come up in some 10 seconds (Ctrl-C ends them): {address}", flush=True)
     try:
         return subprocess.run(command, env=environment, check=False).returncode
     except KeyboardInterrupt:
