@@ -19,7 +19,7 @@ from searcher.interrupts import Interrupts
 from searcher.launchers import Launcher
 from searcher.launchers.job import End, Ended, Job, Message
 from searcher.ledger import Ledger
-from searcher.policy import finding_of, may_retry, outcome_of, stop_reason
+from searcher.policy import MISTAKE, finding_of, is_shown_first, may_retry, outcome_of, stop_reason
 from searcher.records import trial_folder, write_files
 from searcher.settings import job_settings, settings_of
 from searcher.space import Point, count_points
@@ -171,10 +171,9 @@ class Coordinator:
             self._finish(running, Outcome.PRUNED, course.judged("stopped"), reason)
 
     def _end(self, running: _Running, ended: Ended) -> None:
-        if ended.end is End.MISTAKE and not self._trainable() and ended.cause not in running.attempts:
-            # Most likely it is not this trial's alone: the person should see it before more are spent.
-            # When it is met again, the study goes on without the trial.
-            self._store.note_attempt(running.trial, ended.cause)
+        if is_shown_first(ended, running.attempts) and not self._trainable():
+            # Most likely it is not this trial's alone. When it is met again, the study goes on without it.
+            self._store.note_attempt(running.trial, MISTAKE + ended.cause)
             raise SearcherError(ended.cause)
         if may_retry(ended, running.attempts, self.spec.search.retries):
             self._retry(running, ended)

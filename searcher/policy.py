@@ -11,6 +11,9 @@ from searcher.launchers.job import End, Ended
 from searcher.spec import Metric
 from searcher.trial import Outcome
 
+MISTAKE = "mistake: "
+"""How an attempt that ended by a mistake is noted; it does not count among the retries."""
+
 FAR = 1e6
 """A value no metric of a training in order comes near (house rule)."""
 
@@ -41,7 +44,13 @@ def finding_of(ended: Ended, step: int) -> Finding | None:
 
 def may_retry(ended: Ended, attempts: Sequence[str], retries: int) -> bool:
     """Whether a trial may be tried again: only when what failed was not the trial itself."""
-    return ended.end is End.DIED and len(attempts) < retries
+    deaths = [cause for cause in attempts if not cause.startswith(MISTAKE)]
+    return ended.end is End.DIED and len(deaths) < retries
+
+
+def is_shown_first(ended: Ended, attempts: Sequence[str]) -> bool:
+    """Whether a mistake is new to a trial: then a person should see it before more trials are spent."""
+    return ended.end is End.MISTAKE and MISTAKE + ended.cause not in attempts
 
 
 def stand_in(values: Iterable[float], own: Iterable[float], facts: Facts, metric: Metric) -> float:

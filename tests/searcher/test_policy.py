@@ -7,7 +7,7 @@ import pytest
 
 from diagnostics import Finding, Report, Severity, Verdict
 from searcher.launchers.job import End, Ended
-from searcher.policy import finding_of, may_retry, outcome_of, stand_in, stop_reason
+from searcher.policy import MISTAKE, finding_of, is_shown_first, may_retry, outcome_of, stand_in, stop_reason
 from searcher.spec import Metric
 from searcher.trial import Outcome
 
@@ -71,6 +71,14 @@ def test_only_a_dead_worker_is_retried_and_not_for_ever() -> None:
     assert may_retry(Ended(End.DIED), ("once",), 2)
     assert not may_retry(Ended(End.DIED), ("once", "twice"), 2)
     assert not may_retry(Ended(End.DIED), (), 0)
+    assert may_retry(Ended(End.DIED), (MISTAKE + "no such column",), 1), "a mistake is no death"
+
+
+def test_a_mistake_is_shown_once() -> None:
+    ended = Ended(End.MISTAKE, "no such column")
+    assert is_shown_first(ended, ()) and is_shown_first(ended, (MISTAKE + "another", "no such column"))
+    assert not is_shown_first(ended, (MISTAKE + "no such column",))
+    assert not is_shown_first(Ended(End.ERROR, "no such column"), ())
 
 
 @pytest.mark.parametrize("goal", ["minimize", "maximize"])
