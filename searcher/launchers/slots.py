@@ -31,9 +31,9 @@ def find_slots(count: int | None = None, device: str = "auto") -> list[Slot]:
         return [Slot(f"cpu:{i}", single_threaded) for i in range(count or cores)]
     slots = []
     for i in range(count or len(devices)):
-        device = devices[i % len(devices)]
+        gpu = devices[i % len(devices)]
         nth = f"/{i // len(devices)}" if (count or 0) > len(devices) else ""
-        slots.append(Slot(f"gpu:{device}{nth}", {**single_threaded, "CUDA_VISIBLE_DEVICES": device}))
+        slots.append(Slot(f"gpu:{gpu}{nth}", {**single_threaded, "CUDA_VISIBLE_DEVICES": gpu}))
     return slots
 
 

@@ -20,11 +20,15 @@ def source_tags() -> dict[str, str]:
 
 
 def study_params(spec: StudySpec) -> dict[str, Any]:
-    """What the study is: its fixed settings, its metric and how it searches."""
-    search = {f"search.{name}": value for name, value in spec.search.model_dump().items()}
+    """What the study is, and stays: its fixed settings, its metric, its space and its seed."""
     space = {f"space.{name}": s.model_dump(exclude_defaults=True) for name, s in spec.space.items()}
     metric = {"metric": spec.metric.name, "goal": spec.metric.goal}
-    return {**metric, **spec.train, **space, **search}
+    return {**metric, **spec.train, **space, "search.seed": spec.search.seed}
+
+
+def search_tags(spec: StudySpec) -> dict[str, Any]:
+    """How the study searches: its sampler, its pruner and its budgets."""
+    return {f"search.{name}": value for name, value in spec.search.model_dump().items() if name != "seed"}
 
 
 def trial_params(spec: StudySpec, result: TrialResult) -> dict[str, Any]:

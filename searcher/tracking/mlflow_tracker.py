@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 from searcher.naming import run_name
 from searcher.records import FINDINGS, SIGNALS, WEIGHTS, trial_folder, with_signals
 from searcher.spec import StudySpec
-from searcher.tracking.entries import once_per_run, result_tags, source_tags, study_params, trial_params
+from searcher.tracking.entries import (
+    once_per_run,
+    result_tags,
+    search_tags,
+    source_tags,
+    study_params,
+    trial_params,
+)
 from searcher.tracking.mlflow_store import connect, translated
 from searcher.tracking.models import log_model
 from searcher.tracking.tracker import Started
@@ -40,9 +47,6 @@ PARENT, NUMBER = "mlflow.parentRunId", "optuna.trial_number"
 
 BEST = "best_so_far"
 """The study's curve: the best value over the trials that have ended."""
-
-KIND = "custom_model_development"
-"""What MLflow's pages call experiments that train models: they open on runs and charts."""
 
 
 @dataclass
@@ -81,6 +85,7 @@ class MlflowTracker:
             self._client = connect(self._uri)
             self._experiment = self._find_experiment()
             self._parent = self._find_parent()
+            self._log_search()
             self._mirror(results)
 
     def start(self, trial: Started) -> None:
@@ -125,7 +130,7 @@ class MlflowTracker:
     def _find_experiment(self) -> str:
         known = self._client.get_experiment_by_name(self._spec.name)
         if known is None:
-            about = {"mlflow.note.content": self._spec.question, "mlflow.experimentKind": KIND}
+            about = {"mlflow.note.content": self._spec.question}
             return str(self._client.create_experiment(self._spec.name, tags=about))
         if known.lifecycle_stage == "deleted":
             self._client.restore_experiment(known.experiment_id)
@@ -141,6 +146,13 @@ class MlflowTracker:
         run = self._client.create_run(self._experiment, tags=tags, run_name=self._spec.name)
         self._log_params(run.info.run_id, study_params(self._spec))
         return str(run.info.run_id)
+
+    def _log_search(self) -> None:
+        """How the study searches now: tags, since budgets, sampler and pruner may change between runs."""
+        from mlflow.entities import RunTag
+
+        tags = [RunTag(name, str(value)) for name, value in search_tags(self._spec).items()]
+        self._client.log_batch(self._parent, tags=tags)
 
     def _mirror(self, results: Sequence[TrialResult]) -> None:
         """Bring the record to what the store knows: no trial missing, none twice, none half written."""

@@ -109,12 +109,6 @@ name = "val_loss"
 [space]
 learning_rate = { low = 1e-3, high = 0.1, log = true }
 activation = ["relu", "tanh"]
-[search]
-sampler = "random"
-pruner = "none"
-trials = 2
-[dispatch]
-launcher = "inprocess"
 """
 
 OWN = """
@@ -123,7 +117,9 @@ name = "own"
 trainer = "mine:train"
 [space]
 x = { low = 0.0, high = 1.0 }
-[search]
+"""
+
+ENDING = """[search]
 sampler = "random"
 pruner = "none"
 trials = 2
@@ -182,7 +178,7 @@ class Begun:
 def beginnings(tmp_path_factory: pytest.TempPathFactory, recorded: Callable[..., Any]) -> dict[str, Path]:
     """A folder for each study, with two trials recorded in it."""
     folders = {}
-    for name, text in (("table", TABLE), ("own", OWN)):
+    for name, text in (("table", TABLE + ENDING), ("own", OWN + ENDING)):
         folders[name] = folder = tmp_path_factory.mktemp(name)
         (folder / "study.toml").write_text(text)
         shutil.copy(Path(__file__).with_name("own_trainers.py"), folder / "mine.py")
