@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.rows import Result, Row, row, to_text
+from diagnostics.measuring.thinning import FULL
 from trainers.config import TrialConfig
 from trainers.data import Split, Splits, forget_data
 from trainers.loop import train
@@ -178,7 +179,12 @@ def _timed(stream: Iterator[Any]) -> tuple[Any, float]:
 
 
 def _check_agreement(progress: Progress, losses: Tensor) -> None:
-    """Both sides do the same work, or the comparison is worth nothing."""
+    """Both sides do the same work, or the comparison is worth nothing.
+
+    Looked at while every step has a row of its own.
+    """
+    if progress.step > FULL:
+        return
     seen = progress.signals["loss"].values
     if len(seen) != BLOCK or not all(
         math.isclose(mine, theirs, rel_tol=0.02, abs_tol=1e-3)

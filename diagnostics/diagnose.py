@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.findings import Facts, Finding, Report, Rule
+from diagnostics.causes import attach
+from diagnostics.findings import UNMEASURED, Facts, Finding, Report, Rule
 from diagnostics.rules import RULES
 from diagnostics.signals import Signals
 from diagnostics.verdict import judge
@@ -13,34 +14,36 @@ from diagnostics.verdict import judge
 def diagnose(signals: Signals, facts: Facts | None = None, rules: Sequence[Rule] = RULES) -> Report:
     """What the signals of one training mean.
 
-    `facts` are things known beside the signals: `trivial_loss` (the loss of the best constant
-    prediction), `ended` (`finished`, `stopped` or `failed`; left out while it is running). A rule
-    that raises is listed in `Report.errors`, one that lacks data in `Report.not_run`.
+    `facts` are things known beside the signals and their own facts: `trivial_loss` (the loss of the
+    best constant prediction), `ended` (`finished`, `stopped` or `failed`; left out while it is
+    running). A rule that raises is listed in `Report.errors`, one that lacks data in `Report.not_run`.
     """
-    facts = facts or {}
-    findings, not_run, errors = run_rules(signals, facts, rules)
-    verdict, statistics = judge(signals, facts, findings)
+    known = {**signals.facts, **(facts or {})}
+    findings, not_run, errors = run_rules(signals, known, rules)
+    verdict, statistics = judge(signals, known, findings)
     return Report(verdict, findings, statistics, not_run, errors)
 
 
 def run_rules(
     signals: Signals, facts: Facts, rules: Sequence[Rule] = RULES
 ) -> tuple[tuple[Finding, ...], dict[str, str], dict[str, str]]:
-    """What the rules find, the gravest first; then, by rule, what it lacked to run and how it broke."""
+    """What the rules find: the cause of it all first, what follows from each attached to it; then, by
+    rule, what it lacked to run and how it broke.
+    """
+    known = {**signals.facts, **facts}
     findings: list[Finding] = []
     not_run: dict[str, str] = {}
-    errors: dict[str, str] = {}
+    errors = {"monitor": str(known[UNMEASURED])} if UNMEASURED in known else {}
     for rule in rules:
         missing = _missing(rule, signals)
         if missing:
             not_run[rule.name] = missing
             continue
         try:
-            findings.extend(rule.check(signals, facts))
+            findings.extend(rule.check(signals, known))
         except Exception as error:  # a broken rule must be seen, but must not stop a training
             errors[rule.name] = f"{type(error).__name__}: {error}"
-    findings.sort(key=lambda finding: (-finding.severity, finding.step, finding.kind))
-    return tuple(findings), not_run, errors
+    return attach(findings), not_run, errors
 
 
 def _missing(rule: Rule, signals: Signals) -> str:

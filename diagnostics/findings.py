@@ -12,6 +12,10 @@ Facts = Mapping[str, float | int | str]
 """What is known of a training beside its signals, such as `trivial_loss` or `parameters`."""
 
 
+UNMEASURED = "probe_error"
+"""Fact with what went wrong when a training was measured: some rows are missing then."""
+
+
 class Severity(IntEnum):
     """How much a finding matters; `FATAL` means that the training cannot recover."""
 
@@ -49,7 +53,8 @@ class Finding:
     """One thing that was found, with its evidence.
 
     `step` is the optimizer step where it began; `evidence` holds the numbers it rests on; `cause`
-    and `remedy` are sentences for a person.
+    and `remedy` are sentences for a person; `layers` names the parameters or modules it is about;
+    `consequences` are findings that follow from it.
     """
 
     kind: str
@@ -59,6 +64,7 @@ class Finding:
     cause: str
     remedy: str
     layers: tuple[str, ...] = ()
+    consequences: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)

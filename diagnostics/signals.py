@@ -7,13 +7,18 @@ Notation
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+FACTS = "facts"
+"""Where the facts stand in a file of signals."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +71,31 @@ class Series:
 class Signals(Mapping[str, Series]):
     """An immutable mapping from a signal's name to its `Series`.
 
-    Names in use: `loss`, `learning_rate` (per step); `train_loss`, `val_loss` and further
-    `train_*`/`val_*` metrics (per evaluation).
+    `facts` are what the recorder knew beside the rows, such as `task`; they travel with the signals.
+    `docs/signals.md` lists the names in use.
     """
 
-    def __init__(self, series: Mapping[str, Series] | None = None) -> None:
+    def __init__(
+        self,
+        series: Mapping[str, Series] | None = None,
+        facts: Mapping[str, float | int | str] | None = None,
+    ) -> None:
         self._series = dict(series or {})
+        self.facts: Mapping[str, float | int | str] = MappingProxyType(dict(facts or {}))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Signals travel between processes; a read-only view of a mapping cannot by itself."""
+        return Signals, (self._series, dict(self.facts))
 
     @classmethod
-    def of(cls, rows: Mapping[str, tuple[Sequence[int], ArrayLike]]) -> Signals:
+    def of(
+        cls,
+        rows: Mapping[str, tuple[Sequence[int], ArrayLike]],
+        facts: Mapping[str, float | int | str] | None = None,
+    ) -> Signals:
         """Signals from plain columns: name -> (steps, values)."""
-        return cls({name: Series(np.asarray(t), np.asarray(x, float)) for name, (t, x) in rows.items()})
+        series = {name: Series(np.asarray(t), np.asarray(x, float)) for name, (t, x) in rows.items()}
+        return cls(series, facts)
 
     def __getitem__(self, name: str) -> Series:
         return self._series[name]
@@ -90,14 +109,14 @@ class Signals(Mapping[str, Series]):
     def until(self, step: int) -> Signals:
         """All rows up to and including `step`; a series that has none is left out."""
         cut = {name: series.until(step) for name, series in self.items()}
-        return Signals({name: series for name, series in cut.items() if len(series)})
+        return Signals({name: series for name, series in cut.items() if len(series)}, self.facts)
 
     def extend(self, new: Mapping[str, Series]) -> Signals:
-        """These signals followed by the rows of `new`."""
+        """These signals followed by the rows of `new`, and its facts when it has some."""
         merged = dict(self._series)
         for name, series in new.items():
             merged[name] = merged[name].then(series) if name in merged else series
-        return Signals(merged)
+        return Signals(merged, {**self.facts, **getattr(new, "facts", {})})
 
     @property
     def last_step(self) -> int:
@@ -106,7 +125,7 @@ class Signals(Mapping[str, Series]):
 
     def save(self, path: str | Path) -> None:
         """Write every series to one `.npz` file, beside it first and then renamed."""
-        arrays: dict[str, Any] = {}
+        arrays: dict[str, Any] = {FACTS: np.array(json.dumps(dict(self.facts)))}
         for name, series in self.items():
             arrays[f"{name}/steps"] = series.steps
             arrays[f"{name}/values"] = series.values
@@ -122,6 +141,7 @@ class Signals(Mapping[str, Series]):
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
             names = [key.removesuffix("/steps") for key in arrays.files if key.endswith("/steps")]
+            facts = json.loads(str(arrays[FACTS])) if FACTS in arrays.files else {}
             return cls(
                 {
                     name: Series(
@@ -130,7 +150,8 @@ class Signals(Mapping[str, Series]):
                         tuple(str(layer) for layer in arrays[f"{name}/layers"]),
                     )
                     for name in names
-                }
+                },
+                facts,
             )
 
 

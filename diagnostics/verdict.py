@@ -1,118 +1,175 @@
 """Exactly one verdict for a training, with the figures it rests on.
 
 Notation
-    e       training loss per evaluation, measured in evaluation mode    [n]
-    v       validation loss per evaluation                               [n]
-    z       Mann-Kendall score of a trend
-    s       noise of a curve (its own deviation around its trend)
+    m       the curve that stands for the training (`diagnostics/evidence/course.py`)     [n]
+    v       validation loss per evaluation
+    T       loss of the trivial predictor
+    learnt  the higher of T and the first level, less the lowest level of m
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from diagnostics.findings import Facts, Finding, Verdict
+from diagnostics.causes import flatten
+from diagnostics.evidence.course import Curve, Trend, blocks_of, course, evaluations, trend
+from diagnostics.evidence.forecast import forecast
+from diagnostics.evidence.improvement import Improvement, improvement
+from diagnostics.evidence.learning import LEARNT, Standing, guesses_better, standing
+from diagnostics.evidence.trends import mann_kendall, noise
+from diagnostics.findings import Facts, Finding, Severity, Verdict
 from diagnostics.signals import Signals
-from diagnostics.trends import Values, block_medians, mann_kendall, noise, theil_sen
-
-FEWEST = 4
-"""Evaluations below which nothing is said about a trend (house rule: three slopes and one to spare)."""
-
-LEARNT = 0.97
-"""Share of the trivial predictor's loss below which a training has learnt (DIAGNOSES.md)."""
-
-SIGNIFICANT = 1.64
-"""Score above which a trend is one (one-sided 5 %)."""
-
-GAIN = 0.02
-"""Share of what was learnt so far that the last half must still bring to count as improving."""
 
 SWING = 0.25
-"""Share of what was learnt that the spread of the last half must reach to count as oscillating."""
+"""Share of what was learnt that the spread of the last half must reach to count as swinging (house rule)."""
+
+SLOW = 2.0
+"""Times the noise of the blocks of steps that their spread must be to be more than noise (house rule)."""
 
 CLEAR = 2.33
 """Score that a trend must reach to be seen through oscillations (one-sided 1 %)."""
 
-WORSE = 3.0
-"""Deviations of the validation loss that it must stay above its best to count as overfitting."""
+TIMES = (1.5, 2.0)
+"""Times the budget for which the loss is foretold."""
 
-MOST = 200
-"""Places a longer curve is brought down to, so that looking at all pairs stays cheap."""
+FATAL_MEANS: Mapping[str, Verdict] = {
+    "non-finite": Verdict.NON_FINITE,
+    "diverging": Verdict.DIVERGED,
+    "not-learning": Verdict.NOT_LEARNING,
+}
+"""What a fatal finding makes of a training, the gravest first; any other fatal one means not learning."""
 
 Statistics = dict[str, float]
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """What a verdict looks at; `grave` are the kinds found with a warning or worse."""
+
+    curve: Curve
+    gained: Improvement
+    state: Standing
+    grave: Mapping[str, Severity]
+
+
 def judge(signals: Signals, facts: Facts, findings: Sequence[Finding]) -> tuple[Verdict, Statistics]:
-    """The verdict and its statistics; see `diagnose` for the facts it reads."""
-    e = _finite(signals, "train_loss")
-    v = _finite(signals, "val_loss")
-    statistics = _statistics(e, v, facts)
-    kinds = {finding.kind for finding in findings}
-    if facts.get("ended") == "failed":
+    """The verdict and its statistics; see `diagnose` for the facts it reads.
+
+    `findings` weigh most: a fatal one decides; a warning of overfitting or oscillation does when the
+    curves do not speak against it. A training that still runs is judged by what is known so far.
+    """
+    curve, state, ended = course(signals), standing(signals, facts), facts.get("ended")
+    gained = None if curve is None else improvement(signals, curve, state.trivial)
+    statistics = _statistics(signals, curve, gained, state)
+    grave = _grave(findings)
+    if ended == "failed":
         return Verdict.FAILED, statistics
-    if "non-finite" in kinds:
-        return Verdict.NON_FINITE, statistics
-    if "diverging" in kinds:
-        return Verdict.DIVERGED, statistics
-    if facts.get("ended") != "finished" or max(len(e), len(v)) < FEWEST:
+    fatal = {kind for kind, severity in grave.items() if severity is Severity.FATAL}
+    if fatal:
+        meant = (verdict for kind, verdict in FATAL_MEANS.items() if kind in fatal)
+        return next(meant, Verdict.NOT_LEARNING), statistics
+    if ended == "stopped" or curve is None or gained is None:
         return Verdict.INCOMPLETE, statistics
-    return _of_curves(e if len(e) >= FEWEST else v, v, statistics), statistics
+    of = _Judged(curve, gained, state, grave)
+    return _of_curves(signals, facts, of), statistics
 
 
-def _of_curves(e: Values, v: Values, statistics: Statistics) -> Verdict:
-    trivial = statistics.get("trivial_loss")
-    if trivial is not None and float(np.median(e[-3:])) >= LEARNT * trivial:
-        return Verdict.NOT_LEARNING
-    if len(v) >= FEWEST and _stays_worse(v):
+def _of_curves(signals: Signals, facts: Facts, of: _Judged) -> Verdict:
+    finished = facts.get("ended") == "finished"
+    if _no_better_than_guessing(signals, facts, of):
+        return Verdict.NOT_LEARNING if finished else Verdict.INCOMPLETE
+    if "overfitting" in of.grave:
         return Verdict.OVERFITTING
-    half = e[len(e) // 2 :]
-    start = max(float(e[0]), trivial or float(e[0]))
-    learnt = start - float(np.min(e))
-    if learnt > 0 and float(np.std(half)) > SWING * learnt and mann_kendall(half) > -CLEAR:
+    if _swings(of) or ("oscillating" in of.grave and not of.gained.goes_on):
         return Verdict.UNSTABLE
-    if _falls(half) and -theil_sen(half) * (len(half) - 1) > GAIN * learnt:
+    if of.gained.goes_on:
         return Verdict.IMPROVING
-    return Verdict.CONVERGED
+    return Verdict.CONVERGED if of.state.learns or finished else Verdict.INCOMPLETE
 
 
-def _stays_worse(v: Values) -> bool:
-    """Whether validation has risen from its best, by more than its noise, and stays above."""
-    best = int(np.argmin(v))
-    after = v[best + 1 :]
-    if len(after) < max(2, len(v) // 4):
+def _no_better_than_guessing(signals: Signals, facts: Facts, of: _Judged) -> bool:
+    """Whether the end is no better than the trivial predictor, or, without that, than the start."""
+    state, curve = of.state, of.curve
+    if state.known and (state.stuck or state.worse):
+        return True
+    if guesses_better(signals, facts, state.trivial) or of.gained.goes_on:
         return False
-    bar = float(v[best]) + WORSE * max(noise(v), 0.005 * abs(float(v[best])))
-    stays = bool(np.all(after[-max(2, len(after) // 2) :] > bar))
-    return stays and mann_kendall(v[best:]) > SIGNIFICANT
+    known = math.isfinite(state.trivial)
+    level = state.trivial if known else float(np.median(curve.values[:2]))
+    return float(np.median(curve.values[-3:])) >= level - (1 - LEARNT) * abs(level)
 
 
-def _falls(x: Values) -> bool:
-    """Whether `x` falls significantly; of too few values, whether every one is below the last."""
-    if len(x) < FEWEST:
-        return bool(np.all(np.diff(x) < 0))
-    return mann_kendall(x) < -SIGNIFICANT
+def _swings(of: _Judged) -> bool:
+    """Whether the last half swings widely, against all that was learnt, and gets nowhere.
+
+    Losses of steps differ by their batches, so there the swings must be slower than that noise.
+    """
+    half = of.curve.half.values
+    spread = float(np.std(half))
+    if of.curve.name == "loss" and spread < SLOW * noise(half):
+        return False
+    return spread > SWING * of.gained.learnt > 0 and mann_kendall(half) > -CLEAR
 
 
-def _statistics(e: Values, v: Values, facts: Facts) -> Statistics:
-    found: Statistics = {}
-    if "trivial_loss" in facts:
-        found["trivial_loss"] = float(facts["trivial_loss"])
-    for name, x in (("train_loss", e), ("val_loss", v)):
+def _grave(findings: Iterable[Finding]) -> dict[str, Severity]:
+    """The kinds found with a warning or worse, consequences of other findings among them.
+
+    An overfitting that is only a gap is none of them: validation has not become worse.
+    """
+    grave: dict[str, Severity] = {}
+    for finding in flatten(findings):
+        only_a_gap = finding.kind == "overfitting" and "gap" in finding.evidence
+        if finding.severity >= Severity.WARNING and not only_a_gap:
+            grave[finding.kind] = max(finding.severity, grave.get(finding.kind, Severity.INFO))
+    return grave
+
+
+def _statistics(
+    signals: Signals, curve: Curve | None, gained: Improvement | None, state: Standing
+) -> Statistics:
+    found: Statistics = {"steps": float(signals.last_step + 1)}
+    if math.isfinite(state.trivial):
+        found["trivial_loss"] = state.trivial
+    stepped = {"loss": blocks_of(signals, "loss")}
+    evaluated = {name: evaluations(signals, name) for name in ("train_loss", "val_loss")}
+    for name, x in {**stepped, **evaluated}.items():
         if len(x):
-            half = x[len(x) // 2 :]
-            found[f"{name}_best"] = float(np.min(x))
-            found[f"{name}_last"] = float(x[-1])
-            found[f"{name}_noise"] = noise(x)
-            found[f"{name}_slope"] = theil_sen(half)
-            found[f"{name}_trend"] = mann_kendall(half)
+            found |= _of_one(name, x)
+    if curve is None or gained is None:
+        return found
+    found["share_learnt"] = _share(gained.now, float(curve.values[0]), state.trivial)
+    found["gain_of_last_half"] = gained.share
+    law = forecast(curve)
+    if law is None:
+        return found
+    for times in TIMES:
+        outlook = law.at(times)
+        found[f"forecast_{times:g}x"] = outlook.loss
+        found[f"forecast_{times:g}x_low"], found[f"forecast_{times:g}x_high"] = outlook.low, outlook.high
     return found
 
 
-def _finite(signals: Signals, name: str) -> Values:
-    if name not in signals:
-        return np.array([])
-    values = signals[name].values
-    values = values[np.isfinite(values)]
-    return values if len(values) <= MOST else block_medians(values, MOST)
+def _of_one(name: str, x: Curve) -> Statistics:
+    half: Trend = trend(x.half)
+    return {
+        f"{name}_first": float(x.values[0]),
+        f"{name}_best": float(np.min(x.values)),
+        f"{name}_best_step": float(x.steps[int(np.argmin(x.values))]),
+        f"{name}_last": float(x.values[-1]),
+        f"{name}_noise": trend(x).s,
+        f"{name}_slope": half.slope,
+        f"{name}_slope_low": half.low,
+        f"{name}_slope_high": half.high,
+        f"{name}_trend": half.z,
+        f"{name}_trend_p": half.p,
+    }
+
+
+def _share(now: float, first: float, trivial: float) -> float:
+    """Share of the trivial predictor's loss (of the first level, where that is unknown) that is gone."""
+    level = trivial if math.isfinite(trivial) else first
+    return (level - now) / abs(level) if level else 0.0

@@ -15,7 +15,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diagnostics import Signals
+from diagnostics import Monitor
+from diagnostics.measuring.cadence import Fixed
 from trainers.progress import Progress
 
 VALIDATION = 297
@@ -28,23 +29,24 @@ def train(settings: dict[str, Any]) -> Iterator[Progress]:
     model = autoencoder(settings["width"], settings["code"])
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"])
     epochs, step = settings["epochs"], 0
+    monitor = Monitor(
+        model, optimizer, task="regression", cadence=Fixed()
+    )  # the same rows whenever it is repeated
     for epoch in range(1, epochs + 1):
-        losses = []
         for batch in torch.split(data[torch.randperm(len(data))], settings["batch_size"]):
             optimizer.zero_grad()
             loss = F.mse_loss(model(batch), batch)
             loss.backward()
             optimizer.step()
-            losses.append(float(loss.detach()))
-        rows = Signals.of({"loss": (range(step, step + len(losses)), losses)})
-        step += len(losses)
+            monitor.step(loss, batch=(batch, batch))
+            step += 1
         with torch.no_grad():
             metrics = {
                 "train_loss": float(F.mse_loss(model(data), data)),
                 "val_loss": float(F.mse_loss(model(validation), validation)),
             }
         facts = {"trivial_loss": float(data.var(dim=0, correction=0).mean())}
-        yield Progress(step, epoch, epochs, metrics, rows, facts)
+        yield Progress(step, epoch, epochs, metrics, monitor.take(), facts)
     save(model, Path(settings["folder"]))
 
 

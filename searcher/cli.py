@@ -64,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     best.add_argument("--runs", default=RUNS, metavar="DIR", help="folder of the trials' files (%(default)s)")
     _add_storage(best)
 
+    _add_diagnose(commands)
+
     ui = commands.add_parser("ui", help="open MLflow's pages on the record")
     ui.add_argument("--tracking-uri", default=TRACKING, metavar="URI", help="MLflow's store (%(default)s)")
     ui.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
@@ -95,6 +97,26 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
         "--runs", default=RUNS, metavar="DIR", help="folder of the trials' files (%(default)s)"
     )
     parser.add_argument("--data-dir", metavar="DIR", help="folder of the data (or set SEARCHER_DATA)")
+
+
+def _add_diagnose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    diagnose = commands.add_parser(
+        "diagnose", help="what trials suffered from, by today's rules; or any MLflow run, by its curves"
+    )
+    diagnose.add_argument(
+        "study",
+        metavar="STUDY",
+        help="the name of a recorded study, or the id of an MLflow run (32 hex digits)",
+    )
+    diagnose.add_argument("trial", metavar="TRIAL", nargs="?", type=int, help="one trial, with all evidence")
+    diagnose.add_argument(
+        "--runs", default=RUNS, metavar="DIR", help="folder of the trials' files (%(default)s)"
+    )
+    diagnose.add_argument(
+        "--tracking-uri", default=TRACKING, metavar="URI", help="MLflow's store, for a run (%(default)s)"
+    )
+    diagnose.add_argument("--json", action="store_true", help="the reports as JSON")
+    _add_storage(diagnose)
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +20,9 @@ from rich.text import Text
 
 from searcher.defaults import RUNS, STORAGE, TRACKING
 from searcher.errors import NotFound, SearcherError
+
+if TYPE_CHECKING:
+    from searcher.trial import TrialResult
 
 
 def list_command(_arguments: argparse.Namespace) -> int:
@@ -116,6 +122,59 @@ def best_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def diagnose_command(arguments: argparse.Namespace) -> int:
+    """What recorded trainings suffered from: all trials of a study, one of them, or any run in MLflow."""
+    if re.fullmatch("[0-9a-f]{32}", arguments.study):
+        return _diagnose_run(arguments)
+    from searcher.replay import replayed
+    from searcher.store import load_study
+    from searcher.views.diagnosis import causes_table, trial_data, trial_text
+
+    store = load_study(_recorded_name(arguments.study), arguments.storage)
+    runs, results = Path(arguments.runs) / store.spec.name, store.results()
+    if arguments.trial is not None:
+        results = [_trial(store.spec.name, results, arguments.trial)]
+    judged = [(result, replayed(runs, result)) for result in results]
+    if arguments.json:
+        data = [trial_data(result, report) for result, report in judged]
+        print(json.dumps(data if arguments.trial is None else data[0], indent=1))
+    elif arguments.trial is not None:
+        print(trial_text(*judged[0], Console().width))
+    else:
+        console = Console()
+        console.print(causes_table(judged, console.width))
+        print(f"\nthe whole report of a trial: searcher diagnose {arguments.study} TRIAL")
+    return 0
+
+
+def _diagnose_run(arguments: argparse.Namespace) -> int:
+    from diagnostics import diagnose
+    from diagnostics.report import to_dict
+    from searcher.tracking import read_run
+    from searcher.views.diagnosis import report_text, run_head
+
+    if arguments.trial is not None:
+        raise SearcherError(f"an MLflow run has no trials: leave out {arguments.trial}")
+    run = read_run(arguments.tracking_uri, arguments.study)
+    report = diagnose(run.signals)
+    if arguments.json:
+        print(
+            json.dumps({"run": arguments.study, "metrics": run.metrics, "report": to_dict(report)}, indent=1)
+        )
+    else:
+        print(f"{run_head(run)}\n\n{report_text(report, Console().width)}")
+    return 0
+
+
+def _trial(study: str, results: Sequence[TrialResult], number: int) -> TrialResult:
+    found = next((result for result in results if result.number == number), None)
+    if found is None:
+        there = ", ".join(str(result.number) for result in results[:20]) or "none"
+        more = ", ..." if len(results) > 20 else ""
+        raise NotFound(f"study {study!r} has no finished trial {number}; finished are: {there}{more}")
+    return found
+
+
 def ui_command(arguments: argparse.Namespace) -> int:
     """Serve MLflow's pages on the record until Ctrl-C."""
     if arguments.tracking_uri.startswith("http"):
@@ -184,6 +243,9 @@ def _print_end(spec: Any, results: Any, arguments: argparse.Namespace, tracking:
         print(f"left after {len(results)} of {budget} trials; the same command goes on")
     print("where to look next:")
     print(f"  searcher show {spec.name}{elsewhere}    every trial and what became of it")
+    print(
+        f"  searcher diagnose {spec.name}{elsewhere}{files}    what trials suffered from, with the evidence"
+    )
     print(f"  searcher best {spec.name}{elsewhere}{files}    the best settings as TOML")
     if tracking is not None:
         uri = "" if tracking == TRACKING else f" --tracking-uri {tracking}"

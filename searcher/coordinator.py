@@ -160,7 +160,7 @@ class Coordinator:
         self.view(TrialProgressed(number, course, bool(progress.metrics)))
         if reason:
             self._launcher.cancel(number)
-            self._finish(running, Outcome.DOOMED, course.judged("stopped"), reason)
+            self._finish(running, Outcome.DOOMED, self._judged(running, "stopped"), reason)
         elif progress.metrics and self._store.should_prune(running.trial, course.values):
             self._launcher.cancel(number)
             pruner, value = self.spec.search.pruner.name, list(course.values.values())[-1]
@@ -168,7 +168,7 @@ class Coordinator:
             reason = (
                 f"pruned by {pruner} at epoch {course.epoch:.3g}: {metric} {value:.4g} is behind other trials"
             )
-            self._finish(running, Outcome.PRUNED, course.judged("stopped"), reason)
+            self._finish(running, Outcome.PRUNED, self._judged(running, "stopped"), reason)
 
     def _end(self, running: _Running, ended: Ended) -> None:
         if is_shown_first(ended, running.attempts) and not self._trainable():
@@ -179,7 +179,7 @@ class Coordinator:
             self._retry(running, ended)
             return
         course = running.course
-        report = course.judged("finished" if ended.end is End.FINISHED else "failed")
+        report = self._judged(running, "finished" if ended.end is End.FINISHED else "failed")
         finding = finding_of(ended, course.step)
         if finding is not None:
             report = replace(report, findings=(finding, *report.findings))
@@ -187,6 +187,10 @@ class Coordinator:
         if outcome is Outcome.COMPLETED and course.value is None:
             outcome, reason = Outcome.DOOMED, self._no_value(course)
         self._finish(running, outcome, report, reason, ended.detail)
+
+    def _judged(self, running: _Running, ended: str) -> Report:
+        """The last judgement: only it knows what other trials reached, so that stops can be repeated."""
+        return running.course.judged(ended, self.ledger.results)
 
     def _retry(self, running: _Running, ended: Ended) -> None:
         number = running.trial.number

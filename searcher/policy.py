@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from diagnostics import Finding, Report, Severity
+from diagnostics.causes import flatten
 from diagnostics.findings import Facts, first_fatal
 from searcher.launchers.job import End, Ended
 from searcher.spec import Metric
@@ -14,14 +15,40 @@ from searcher.trial import Outcome
 MISTAKE = "mistake: "
 """How an attempt that ended by a mistake is noted; it does not count among the retries."""
 
+SEEN_BY_LAUNCHER = ("out-of-memory", "timeout", "hung", "crashed")
+"""Kinds of findings that no rule gives: the launcher saw them."""
+
 FAR = 1e6
 """A value no metric of a training in order comes near (house rule)."""
 
 
 def stop_reason(findings: Iterable[Finding]) -> str:
-    """Why a training with these findings must stop, as a sentence; empty when it may go on."""
+    """Why a training with these findings must stop, as a sentence; empty when it may go on.
+
+    What cannot recover comes first, then what it follows from, and what to change.
+    """
     fatal = first_fatal(findings)
-    return f"{fatal.kind} at step {fatal.step}: {fatal.cause}" if fatal is not None else ""
+    if fatal is None:
+        return ""
+    symptom = symptom_of(fatal)
+    if symptom is fatal:
+        return f"{_at(fatal)}; remedy: {fatal.remedy}"
+    return f"{symptom.kind} at step {symptom.step} (cause: {_at(fatal)}; remedy: {fatal.remedy})"
+
+
+def symptom_of(fatal: Finding) -> Finding:
+    """What cannot recover: the earliest fatal one among what follows from a finding, or itself."""
+    return first_fatal(flatten(fatal.consequences)) or fatal
+
+
+def first_cause(findings: Sequence[Finding]) -> Finding | None:
+    """What a person should look at first: the earliest fatal finding, else the first warning, else None."""
+    warnings = (finding for finding in findings if finding.severity is Severity.WARNING)
+    return first_fatal(findings) or next(warnings, None)
+
+
+def _at(finding: Finding) -> str:
+    return f"{finding.kind} at step {finding.step}: {finding.cause}"
 
 
 def outcome_of(ended: Ended, report: Report) -> Outcome:

@@ -31,7 +31,7 @@ def write_files(runs: Path, result: TrialResult) -> None:
     folder = trial_folder(runs, result.number)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        result.signals.save(folder / SIGNALS)
+        Signals(result.signals, {**result.signals.facts, **result.facts}).save(folder / SIGNALS)
         (folder / FINDINGS).write_text(json.dumps(to_dict(result.report), indent=1), encoding="utf-8")
     except OSError as error:
         raise StorageError(

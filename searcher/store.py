@@ -15,7 +15,7 @@ from diagnostics.findings import Facts
 from searcher.errors import NotFound, StudyChanged
 from searcher.identity import changes_between
 from searcher.lock import sqlite_file
-from searcher.policy import stand_in
+from searcher.policy import stand_in, symptom_of
 from searcher.pruning import PruningBoard
 from searcher.records import result_from_record, to_record
 from searcher.samplers import build_pruner, build_sampler
@@ -108,7 +108,7 @@ class StudyStore:
                 assert result.value is not None
                 values[max(values, default=0) + 1] = result.value
                 fatal = result.report.fatal
-                trial.set_constraint(fatal.kind if fatal is not None else "doomed", 1.0)
+                trial.set_constraint(symptom_of(fatal).kind if fatal is not None else "doomed", 1.0)
             for due, value in values.items():
                 self._storage.set_trial_intermediate_value(trial_id, due, value)
             state = STATE[result.outcome]

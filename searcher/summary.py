@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from diagnostics import Verdict
 from searcher.naming import short_settings
+from searcher.policy import first_cause
 from searcher.spec import StudySpec
 from searcher.trial import Outcome, TrialResult, ranked
 
@@ -34,6 +36,37 @@ def outcome_counts(results: Sequence[TrialResult]) -> dict[Outcome, int]:
     return {outcome: counts[outcome] for outcome in Outcome if counts[outcome]}
 
 
+def cause_of(result: TrialResult) -> str:
+    """What a trial suffered from, in a word: the kind of its first cause; empty when all was well."""
+    cause = first_cause(result.report.findings)
+    return "" if cause is None else cause.kind
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What made trials fail: its kind (or the reason, where nothing was found), how many they were, the
+    numbers of the first of them, and what to change, as it was said of the first."""
+
+    cause: str
+    trials: tuple[int, ...]
+    remedy: str
+
+
+def failures(results: Sequence[TrialResult]) -> list[Failure]:
+    """Why trials were doomed or failed, the most frequent cause first."""
+    groups: dict[str, list[TrialResult]] = {}
+    for result in sorted(results, key=lambda result: result.number):
+        if result.outcome in (Outcome.DOOMED, Outcome.FAILED):
+            cause = result.report.fatal
+            name = (result.reason.splitlines() or ["unknown"])[0] if cause is None else cause.kind
+            groups.setdefault(name, []).append(result)
+    found = []
+    for name, group in groups.items():
+        cause = group[0].report.fatal
+        found.append(Failure(name, tuple(r.number for r in group), "" if cause is None else cause.remedy))
+    return sorted(found, key=lambda failure: -len(failure.trials))
+
+
 def best_line(spec: StudySpec, results: Sequence[TrialResult]) -> str:
     """The best result in one line."""
     best = best_result(spec, results)
@@ -56,6 +89,14 @@ def to_markdown(spec: StudySpec, results: Sequence[TrialResult], why: str) -> st
     if counts:
         lines += ["| verdict | trials |", "|---|---:|"]
         lines += [f"| {verdict} | {count} |" for verdict, count in counts.items()]
+    failed = failures(results)
+    if failed:
+        lines += [
+            "",
+            "| why trials failed | trials | what to change, as said of the first |",
+            "|---|---:|---|",
+        ]
+        lines += [f"| {f.cause} | {len(f.trials)} | {f.remedy} |" for f in failed]
     if why:
         lines += ["", f"The study ended because {why}."]
     return "\n".join(lines)

@@ -12,6 +12,7 @@ import numpy as np
 
 from diagnostics import Finding, Report, Signals, Verdict, diagnose
 from diagnostics.diagnose import run_rules
+from diagnostics.verdict import judge
 from searcher.spec import Metric
 from trainers.progress import Progress
 
@@ -79,9 +80,25 @@ def ranked(metric: Metric, results: Iterable[TrialResult]) -> list[TrialResult]:
     return sorted(completed, key=lambda r: (sign * (r.value or 0.0), r.number))
 
 
-GROWTH = 1.02
-"""How much the rows must have grown since the rules were last asked, unless there was an evaluation or a
-row that is not finite: rules look at all rows, and a long training has many messages."""
+GROWTH = 1.1
+"""How much the steps must have grown since the rules were last asked, unless there is a row that is not
+finite: rules look at all rows, and a long training has many messages."""
+
+SIBLINGS = ("train_loss", "val_loss")
+"""Metrics of which the best value of the study's other trials is a fact for the last judgement."""
+
+
+def sibling_facts(facts: Mapping[str, Any], others: Iterable[TrialResult]) -> Facts:
+    """The best losses that other trials on the same data have reached, as facts."""
+    reached = [
+        other.best.metrics
+        for other in others
+        if other.best is not None
+        and other.outcome in (Outcome.COMPLETED, Outcome.PRUNED)
+        and other.facts.get("data_digest") == facts.get("data_digest")
+    ]
+    found = {name: [metrics[name] for metrics in reached if name in metrics] for name in SIBLINGS}
+    return {f"sibling_{name}": min(values) for name, values in found.items() if values}
 
 
 class TrialCourse:
@@ -100,6 +117,7 @@ class TrialCourse:
         self.of_epochs = math.nan
         self.metrics_seen: set[str] = set()
         self.findings: tuple[Finding, ...] = ()
+        self._so_far: Verdict | None = None
 
     def add(self, progress: Progress) -> tuple[Finding, ...]:
         """Take in one message; what the rules find in all of them, the gravest first."""
@@ -112,7 +130,16 @@ class TrialCourse:
         if self._is_worth_a_look(progress):
             self._judged_until = progress.step
             self.findings, _, _ = run_rules(self.signals, self.facts)
+            self._so_far = None
         return self.findings
+
+    @property
+    def so_far(self) -> Verdict:
+        """The verdict if it had ended when the rules were last asked."""
+        if self._so_far is None:
+            facts = {**self.signals.facts, **self.facts, "ended": "finished"}
+            self._so_far, _ = judge(self.signals, facts, self.findings)
+        return self._so_far
 
     @property
     def signals(self) -> Signals:
@@ -127,15 +154,22 @@ class TrialCourse:
         """The metric of the best (or last) evaluation so far, None when there is none yet."""
         return None if self.best is None else self.best.metrics[self._metric.name]
 
-    def judged(self, ended: str) -> Report:
-        """The report on the whole course; `ended` is `finished`, `stopped` or `failed`."""
-        return diagnose(self.signals, {**self.facts, "ended": ended})
+    def judged(self, ended: str, others: Iterable[TrialResult] = ()) -> Report:
+        """The report on the whole course; `ended` is `finished`, `stopped` or `failed`.
+
+        What it knows beyond the messages, of its end and of the study's `others`, becomes facts.
+        """
+        self.facts |= {**sibling_facts(self.facts, others), "ended": ended}
+        return diagnose(self.signals, self.facts)
 
     def _evaluate(self, progress: Progress) -> None:
         metrics = {name: float(value) for name, value in progress.metrics.items()}
         self.metrics_seen |= metrics.keys()
         last_step = max(progress.step - 1, 0)  # rows of steps are counted from 0
-        self._news.append(Signals.of({name: ([last_step], [value]) for name, value in metrics.items()}))
+        new = {
+            name: ([last_step], [value]) for name, value in metrics.items() if name not in progress.signals
+        }
+        self._news.append(Signals.of(new))  # a monitor that was told of the evaluation has given its rows
         value = metrics.get(self._metric.name)
         if value is None:
             return
@@ -145,7 +179,7 @@ class TrialCourse:
             self.values[self._due(progress.epoch)] = self.value
 
     def _is_worth_a_look(self, progress: Progress) -> bool:
-        if progress.metrics or progress.step >= GROWTH * self._judged_until:
+        if progress.step >= GROWTH * self._judged_until:
             return bool(progress.metrics or progress.signals)
         return any(not np.all(np.isfinite(series.values)) for series in progress.signals.values())
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,9 +68,27 @@ def test_the_example_of_own_data_uses_the_setting_only_it_knows(workplace: Path)
     assert len(set(digests.values())) == len(digests) >= 2
 
 
+def loose(text: str) -> str:
+    """A text without its numbers and line breaks: how often is measured depends on the time it takes."""
+    return re.sub(r"\d[\d.e+-]*", "#", " ".join(text.split()))
+
+
+def test_the_loop_of_the_readme_prints_what_it_shows() -> None:
+    example = ROOT / "examples" / "any_loop.py"
+    done = subprocess.run([sys.executable, example], cwd=ROOT, capture_output=True, text=True, check=True)
+    healthy, sick = done.stdout.split("--- learning rate")[1:]
+    assert "warning" not in healthy and "fatal" not in healthy
+    assert re.search(r"verdict: (improving|converged)", healthy)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## A diagnosis in your own loop")[1].split("\n## ")[0]
+    code, shown = re.findall(r"^```\w+\n(.+?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert textwrap.indent(code, "    ") in example.read_text(encoding="utf-8")
+    assert loose(sick).removeprefix("# ").startswith(loose(shown))
+
+
 def test_the_own_model_of_the_readme_is_trained(workplace: Path) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    code = re.search(r"^```python\n(.+?)^```$", readme, re.MULTILINE | re.DOTALL)
+    code = re.search(r"^## Your own model$.+?^```python\n(.+?)^```$", readme, re.MULTILINE | re.DOTALL)
     command = re.search(r"^searcher (run .*my_model:build.*)$", readme, re.MULTILINE)
     assert code and command
     assert len([line for line in code[1].splitlines() if line.strip()]) <= 5

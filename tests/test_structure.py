@@ -75,6 +75,14 @@ def own_imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
             yield from ((node.module, alias.name) for alias in node.names)
 
 
+def brought_in(node: ast.stmt) -> list[ast.alias]:
+    """What a statement of a package brings in; names for the type checker alone are loaded when asked for."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return [alias for inner in node.body for alias in brought_in(inner)]
+    light = ("__future__", "typing")
+    return node.names if isinstance(node, ast.ImportFrom) and node.module not in light else []
+
+
 def loaded_after(code: str) -> set[str]:
     """The heavy packages a fresh Python has loaded after `code`."""
     report = "import sys\nprint('loaded', *(name for name in sys.modules if '.' not in name))"
@@ -141,7 +149,7 @@ def test_all_names_what_is_offered(name: str) -> None:
     body = tree_of(file).body
     public = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     if file.name == "__init__.py":  # what a package brings in, it offers
-        public |= {alias.name for node in body if isinstance(node, ast.ImportFrom) for alias in node.names}
+        public |= {alias.name for node in body for alias in brought_in(node)}
     assert {entry for entry in public if not entry.startswith("_")} - {"annotations"} == set(offered)
 
 

@@ -10,15 +10,17 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from diagnostics import Signals
+from diagnostics import Monitor
+from diagnostics.measuring.cadence import Fixed
 from trainers.batches import Batch, in_order, place, shuffled, some
 from trainers.checkpoint import Weights, save_weights
 from trainers.choices import unknown
 from trainers.config import TrialConfig
-from trainers.data import Splits, load_data
+from trainers.data import load_data
 from trainers.device import autocast, choose_device, memory_format, peak_memory
 from trainers.errors import SettingError
-from trainers.losses import evaluate, goal_of, loss_function, metric_names, trivial_loss
+from trainers.facts import known_facts
+from trainers.losses import evaluate, goal_of, loss_function, metric_names
 from trainers.models import build_model
 from trainers.parts.averaging import average_weights
 from trainers.parts.optimizers import build_optimizer, set_learning_rates
@@ -51,15 +53,16 @@ def train(config: TrialConfig) -> Iterator[Progress]:
     Raises: SettingError, DataError or OwnCodeError before the first step.
     """
     training = Training(config)
-    yield Progress(0, 0.0, config.epochs, facts=training.facts)
-    for batch in training.batches():
-        training.step(batch)
-        if training.evaluation_is_due:
-            yield training.evaluated()
-            if training.has_lost_patience:
-                break
-        elif training.message_is_due:
-            yield training.progress()
+    with training.monitor:
+        yield Progress(0, 0.0, config.epochs, facts=training.facts)
+        for batch in training.batches():
+            training.step(batch)
+            if training.evaluation_is_due:
+                yield training.evaluated()
+                if training.has_lost_patience:
+                    break
+            elif training.message_is_due:
+                yield training.progress()
     training.finish()
 
 
@@ -91,9 +94,19 @@ class Training:
         self.evaluations = _evaluations(config, len(self.train_data))
         self.message_every = _message_every(self.steps_per_epoch / self.evaluations)
         self.steps = 0
-        self.since = _Rows()
+        self.clock = _Clock()
         self.best = _Best(config)
-        self.facts = self._facts(splits)
+        facts = known_facts(config, splits, self.steps_per_epoch)
+        classes = self.shapes.outputs if self.task == "classification" else None
+        cadence = Fixed()  # by the step alone: a trial can be repeated exactly
+        self.monitor = Monitor(
+            self.model, self.optimizer, task=self.task, num_classes=classes, cadence=cadence, facts=facts
+        )
+        self.facts = facts | {
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "evaluations_per_epoch": self.evaluations,
+            "device": str(self.device),
+        }
 
     def batches(self) -> Iterator[Batch]:
         """The batches of every epoch, in an order of their own each."""
@@ -107,6 +120,7 @@ class Training:
     def step(self, batch: Batch) -> None:
         """One step of the optimizer."""
         config, x, y = self.config, *batch
+        self.clock.step()
         total = config.epochs * self.steps_per_epoch
         factor = learning_rate_factor(self.steps, total, self.steps_per_epoch, config)
         set_learning_rates(self.optimizer, factor)
@@ -115,12 +129,13 @@ class Training:
             loss = self.loss(self.model(x), y)
         penalised = loss + config.l1 * l1_penalty(self.model.parameters()) if config.l1 else loss
         penalised.backward()  # type: ignore[no-untyped-call]
+        norm = None
         if config.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
+            norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
         self.optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
-        self.since.add(self.steps, loss.detach(), config.learning_rate * factor)
+        self.monitor.step(loss, batch, grad_norm=norm)
         self.steps += 1
 
     @property
@@ -141,21 +156,26 @@ class Training:
 
     def progress(self) -> Progress:
         """What was measured since the last message."""
-        return Progress(self.steps, self._epochs_done, self.config.epochs, signals=self.since.take())
+        signals = self.monitor.take()  # waits for the device, and nothing else between two messages does
+        self.clock.stop()
+        return Progress(self.steps, self._epochs_done, self.config.epochs, signals=signals)
 
     def evaluated(self) -> Progress:
         """What was measured since the last message, and an evaluation on train and validation data."""
-        signals, seconds = self.since.take(), self.since.seconds_per_step
+        signals = self.progress().signals
         model = self.model if self.average is None else self.average.module
         metrics: dict[str, float] = {}
+        losses: list[Tensor] | None = [] if self._has_sample_losses else None
         with autocast(self.device, self.config.precision):
-            for name, split in (("train", self.train_sample), ("val", self.val_data)):
+            for name, split, kept in (("train", self.train_sample, losses), ("val", self.val_data, None)):
                 batches = in_order(split, max(EVALUATION_BATCH, self.config.batch_size), self.device)
-                found = evaluate(model, batches, self.task)
+                found = evaluate(model, batches, self.task, kept)
                 metrics |= {f"{name}_{metric}": value for metric, value in found.items()}
         self.best.note(metrics, model)
-        facts = {"step_seconds": seconds, "peak_memory_mb": peak_memory(self.device)}
-        self.since.restart_clock()
+        each = None if losses is None else torch.cat(losses).cpu().numpy()
+        self.monitor.evaluate(**metrics, train_losses=each)
+        signals = signals.extend(self.monitor.take())
+        facts = {"step_seconds": self.clock.take(), "peak_memory_mb": peak_memory(self.device)}
         return Progress(self.steps, self._epochs_done, self.config.epochs, metrics, signals, facts)
 
     def finish(self) -> None:
@@ -165,55 +185,39 @@ class Training:
             save_weights(path, self.best.weights, self.config, self.shapes)
 
     @property
+    def _has_sample_losses(self) -> bool:
+        """Whether each training sample has one loss, which tells wrong labels from right ones."""
+        return self.task == "classification" and self.shapes.kind != "tokens"
+
+    @property
     def _epochs_done(self) -> float:
         return self.steps / self.steps_per_epoch
 
-    def _facts(self, splits: Splits) -> dict[str, float | int | str]:
-        targets, shapes = splits.train.y, splits.shapes
-        return {
-            "task": shapes.task,
-            "outputs": shapes.outputs,
-            "trivial_loss": trivial_loss(targets, shapes.task, shapes.outputs),
-            "train_samples": len(splits.train),
-            "validation_samples": len(splits.validation),
-            "data_digest": splits.digest,
-            "parameters": sum(p.numel() for p in self.model.parameters()),
-            "steps_per_epoch": self.steps_per_epoch,
-            "evaluations_per_epoch": self.evaluations,
-            "device": str(self.device),
-        }
 
-
-class _Rows:
-    """Rows measured since the last message; the losses stay on the device until they are taken."""
+class _Clock:
+    """Times the steps between two evaluations, and nothing but them."""
 
     def __init__(self) -> None:
-        self.seconds_per_step = 0.0
-        self._clear()
-        self.restart_clock()
+        self._seconds, self._steps = 0.0, 0
+        self._started: float | None = None
 
-    def add(self, step: int, loss: Tensor, rate: float) -> None:
-        self._steps.append(step)
-        self._losses.append(loss)
-        self._rates.append(rate)
+    def step(self) -> None:
+        """A step begins."""
+        self._steps += 1
+        if self._started is None:
+            self._started = time.perf_counter()
 
-    def take(self) -> Signals:
-        """The rows as signals: the only wait for the device between two messages."""
-        losses = torch.stack(self._losses).float().cpu().numpy()
-        self.seconds_per_step = (time.perf_counter() - self._started) / len(self._steps)
-        signals = Signals.of({"loss": (self._steps, losses), "learning_rate": (self._steps, self._rates)})
-        self._clear()
-        self.restart_clock()
-        return signals
+    def stop(self) -> None:
+        """What follows is no step."""
+        if self._started is not None:
+            self._seconds += time.perf_counter() - self._started
+            self._started = None
 
-    def restart_clock(self) -> None:
-        """Leave out of the time per step what was not a step."""
-        self._started = time.perf_counter()
-
-    def _clear(self) -> None:
-        self._steps: list[int] = []
-        self._losses: list[Tensor] = []
-        self._rates: list[float] = []
+    def take(self) -> float:
+        """Seconds per step since the last take."""
+        seconds = self._seconds / self._steps
+        self._seconds, self._steps = 0.0, 0
+        return seconds
 
 
 class _Best:

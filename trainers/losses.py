@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -125,15 +126,21 @@ def loss_function(task: str, config: TrialConfig) -> Loss:
     return cross_entropy
 
 
-def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], task: str) -> dict[str, float]:
+def evaluate(
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    task: str,
+    losses: list[Tensor] | None = None,
+) -> dict[str, float]:
     """Every metric of `task` over all answers of `batches`, by its name without split.
 
     The model answers in evaluation mode; the modes it had come back. Batches may differ in length
     and the loss has no label smoothing. Everything is summed on the device and copied to the host
-    once, so a device is never waited for between batches. Raises: DataError when there is no batch.
+    once, so a device is never waited for between batches. `losses` takes, batch by batch, the loss of
+    every answer of a classification, still on the device. Raises: DataError when there is no batch.
     """
     metrics = pick(METRICS, task, "task")
-    sum_up = _number_sums if task == "regression" else _class_sums
+    sum_up = _number_sums if task == "regression" else partial(_class_sums, each=losses)
     modes = [(module, module.training) for module in model.modules()]
     sums: dict[str, Tensor] = {}
     origin: Tensor | None = None
@@ -170,9 +177,13 @@ def trivial_loss(targets: Tensor | NDArray[np.generic], task: str, outputs: int)
     return float(-(shares * np.log(shares)).sum() + 0.0)
 
 
-def _class_sums(logits: Tensor, target: Tensor, _origin: Tensor) -> dict[str, Tensor]:
+def _class_sums(
+    logits: Tensor, target: Tensor, _origin: Tensor, each: list[Tensor] | None = None
+) -> dict[str, Tensor]:
     rows, labels = logits.flatten(0, -2).float(), target.flatten()
     losses = F.cross_entropy(rows, labels, reduction="none")
+    if each is not None:
+        each.append(losses)
     correct = _wide(rows.argmax(dim=1) == labels)
     sums = {
         "loss": _wide(losses).sum(0, keepdim=True),

@@ -72,6 +72,10 @@ def _problem(progress: Progress, reached: dict[str, int]) -> str:
     for name, value in metrics.items():
         if isinstance(value, str) or not hasattr(value, "__float__"):
             return f"the metric {name!r} is {value!r}, not a number"
+    facts: dict[str, object] = dict(progress.facts)
+    for name, fact in facts.items():
+        if not isinstance(fact, str | int | float):
+            return f"the fact {name!r} is {fact!r}, neither a number nor a text"
     for name, series in progress.signals.items():
         if len(series) and int(series.steps[0]) < reached.get(name, 0):
             return (

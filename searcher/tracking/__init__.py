@@ -3,13 +3,16 @@
 from searcher.tracking.background import BackgroundTracker
 from searcher.tracking.mlflow_store import connect
 from searcher.tracking.mlflow_tracker import MlflowTracker
+from searcher.tracking.run_curves import RunCurves, read_run
 from searcher.tracking.tracker import NullTracker, Started, Tracker
 
 __all__ = [
     "BackgroundTracker",
     "MlflowTracker",
     "NullTracker",
+    "RunCurves",
     "Started",
     "Tracker",
     "connect",
+    "read_run",
 ]

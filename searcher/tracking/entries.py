@@ -5,7 +5,9 @@ from __future__ import annotations
 import getpass
 from typing import Any
 
+from diagnostics.causes import flatten
 from diagnostics.report import to_markdown
+from searcher.policy import first_cause
 from searcher.spec import StudySpec
 from searcher.trial import Outcome, TrialResult
 
@@ -72,7 +74,9 @@ def result_tags(result: TrialResult) -> dict[str, str]:
         "mlflow.note.content": result_note(result),
         "inactive": ", ".join(result.inactive) or "none",
     }
-    tags |= {f"finding.{finding.kind}": finding.severity.word for finding in result.report.findings}
+    tags |= {f"finding.{found.kind}": found.severity.word for found in flatten(result.report.findings)}
+    if (cause := first_cause(result.report.findings)) is not None:
+        tags["first_cause"] = cause.kind
     if result.reason:
         tags["reason"] = result.reason
     if result.outcome is Outcome.FAILED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -19,16 +20,18 @@ from diagnostics import Verdict
 from searcher.budget import share_used, used_device_hours, used_hours
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
 from searcher.naming import short_settings, short_value
+from searcher.policy import first_cause
 from searcher.spec import StudySpec
-from searcher.summary import best_line, outcome_counts, sampled_of
+from searcher.summary import best_line, cause_of, outcome_counts, sampled_of
 from searcher.trial import Outcome, TrialCourse, TrialResult
 from searcher.views.text import duration, sparkline
 
 LAST_ENDED = 6
 """Finished trials that stay in view."""
 
-WIDE = 120
-"""Columns of a terminal from which on there is room to say why a trial ended."""
+WIDE, WIDEST = 100, 160
+"""Columns of a terminal from which on a warning has a column of its own, and there is room for the whole
+sentence why a trial ended."""
 
 STYLES = {
     "converged": "green",
@@ -43,11 +46,34 @@ STYLES = {
 }
 
 
+REFRESH = 5
+"""Pictures a second."""
+
+
 @dataclass
 class _Row:
+    """What is shown of a running trial; taken from its course when the coordinator says that it went on."""
+
     slot: str
     sampled: Mapping[str, Any]
-    course: TrialCourse | None = None
+    epoch: float = 0.0
+    of_epochs: float = math.nan
+    loss: str = ""
+    value: str = ""
+    so_far: str = ""
+    warning: str = ""
+    taken_at: float | None = None  # None: nothing was heard of it yet
+
+    def take(self, course: TrialCourse) -> None:
+        """How the trial stands now."""
+        loss = course.signals.get("loss") or course.signals.get("train_loss")
+        self.epoch, self.of_epochs = course.epoch, course.of_epochs
+        self.loss = sparkline(loss.values) if loss is not None else ""
+        self.value = "" if course.value is None else short_value(course.value)
+        self.so_far = "" if course.so_far is Verdict.INCOMPLETE else str(course.so_far)
+        warning = first_cause(course.findings)
+        self.warning = "" if warning is None else warning.kind
+        self.taken_at = time.monotonic()
 
 
 class LiveView:
@@ -55,7 +81,7 @@ class LiveView:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
-        self._live = Live(console=self._console, refresh_per_second=5, get_renderable=lambda: self)
+        self._live = Live(console=self._console, refresh_per_second=REFRESH, get_renderable=lambda: self)
         self._spec: StudySpec | None = None
         self._slots: tuple[str, ...] = ()
         self._results: list[TrialResult] = []
@@ -87,8 +113,10 @@ class LiveView:
                     self._console.print(_going_on(len(results), requeued))
             case TrialStarted(number, slot, sampled, _):
                 self._running[number] = _Row(slot, sampled)
-            case TrialProgressed(number, course, _):
-                self._running[number].course = course
+            case TrialProgressed(number, course, evaluated):
+                row = self._running[number]
+                if evaluated or row.taken_at is None or time.monotonic() - row.taken_at > 1 / REFRESH:
+                    row.take(course)
             case TrialEnded(result, _):
                 self._running.pop(result.number, None)
                 self._results.append(result)
@@ -139,35 +167,41 @@ class LiveView:
         return f"{duration(elapsed)}, about {duration(left)} to go"
 
     def _share_running(self) -> float:
-        courses = [row.course for row in self._running.values() if row.course is not None]
-        return sum(course.epoch / course.of_epochs for course in courses if course.of_epochs > 0)
+        return sum(row.epoch / row.of_epochs for row in self._running.values() if row.of_epochs > 0)
 
     def _running_table(self, spec: StudySpec) -> Table:
-        table = _table("trial", "slot", "settings", "epoch", "loss", spec.metric.name, "so far")
+        wide = self._console.width >= WIDE
+        last = ["so far", "warning"] if wide else ["so far"]
+        table = _table("trial", "slot", "settings", "epoch", "loss", spec.metric.name, *last)
         for number, row in sorted(self._running.items()):
-            course, settings = row.course, short_settings(row.sampled)
-            if course is None:
-                table.add_row(str(number), row.slot, settings, "starting", "", "", "")
+            settings = short_settings(row.sampled)
+            if row.taken_at is None:
+                table.add_row(str(number), row.slot, settings, "starting")
                 continue
-            loss = course.signals.get("loss") or course.signals.get("train_loss")
-            value = "" if course.value is None else short_value(course.value)
-            verdict = course.judged("finished").verdict  # as if it ended now
-            so_far = "" if verdict is Verdict.INCOMPLETE else str(verdict)
+            so_far, warning = Text(row.so_far, STYLES.get(row.so_far, "")), Text(row.warning, "yellow")
             table.add_row(
                 str(number),
                 row.slot,
                 settings,
-                f"{course.epoch:.1f}/{course.of_epochs:g}",
-                sparkline(loss.values) if loss is not None else "",
-                value,
-                Text(so_far, style=STYLES.get(so_far, "")),
+                f"{row.epoch:.1f}/{row.of_epochs:g}",
+                row.loss[:: 1 if wide else 2],
+                row.value,
+                *([so_far, warning] if wide else [warning or so_far]),
             )
         return table
 
     def _ended_table(self, spec: StudySpec) -> Table:
-        wide = self._console.width >= WIDE
+        wide = self._console.width >= WIDEST
         table = _table(
-            "ended", "outcome", spec.metric.name, "verdict", "settings", *(["why"] if wide else [])
+            *(
+                "ended",
+                "outcome",
+                spec.metric.name,
+                "verdict",
+                "cause",
+                "settings",
+                *(["why"] if wide else []),
+            )
         )
         for result in self._last:
             shown = result.outcome in (Outcome.COMPLETED, Outcome.PRUNED) and result.value is not None
@@ -176,6 +210,7 @@ class LiveView:
                 str(result.outcome),
                 short_value(result.value) if shown else "-",
                 Text(str(result.verdict), style=STYLES[result.verdict]),
+                cause_of(result),
                 short_settings(sampled_of(result)),
             ]
             table.add_row(*cells, *([(result.reason.splitlines() or [""])[0]] if wide else []))

@@ -10,7 +10,15 @@ from rich.text import Text
 
 from searcher.naming import short_settings, short_value
 from searcher.spec import Choices, StudySpec
-from searcher.summary import best_line, best_result, outcome_counts, sampled_of, verdict_counts
+from searcher.summary import (
+    Failure,
+    best_line,
+    best_result,
+    failures,
+    outcome_counts,
+    sampled_of,
+    verdict_counts,
+)
 from searcher.trial import Outcome, TrialResult
 
 
@@ -68,5 +76,19 @@ def end_of_study(spec: StudySpec, results: Sequence[TrialResult]) -> RenderableT
             of_verdict = [result for result in results if result.verdict is verdict]
             ended = ", ".join(f"{n} {outcome}" for outcome, n in outcome_counts(of_verdict).items())
             counts.add_row(str(verdict), str(count), ended)
-        parts += [Text(), counts, Text()]
+        parts += [Text(), counts]
+        if failed := failures(results):
+            parts += [Text(), failures_table(failed)]
+        parts.append(Text())
     return Group(*parts)
+
+
+def failures_table(failed: Sequence[Failure]) -> Table:
+    """Why trials failed, how many, and what to change."""
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    for heading in ("why trials failed", "trials", "what to change, as said of the first"):
+        table.add_column(heading, justify="right" if heading == "trials" else "left", overflow="fold")
+    for failure in failed:
+        advice = f"trial {failure.trials[0]}: {failure.remedy}" if failure.remedy else ""
+        table.add_row(failure.cause, str(len(failure.trials)), advice)
+    return table

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from diagnostics.trends import Values, block_medians
+from diagnostics.evidence.trends import Values, block_medians
 from searcher.naming import short_settings
-from searcher.summary import sampled_of
+from searcher.summary import cause_of, sampled_of
 from searcher.trial import Outcome, TrialResult
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -40,6 +40,7 @@ def result_line(result: TrialResult) -> str:
     )
     if result.outcome is Outcome.DOOMED:
         value = "-"
-    reason = f" ({result.reason.splitlines()[0]})" if result.reason else ""
-    settings = short_settings(sampled_of(result))
-    return f"trial {result.number} {result.outcome} {value} {result.verdict} | {settings}{reason}"
+    cause = cause_of(result)
+    why = result.reason.splitlines()[0] if result.reason else f"warning: {cause}" if cause else ""
+    line = f"trial {result.number} {result.outcome} {value} {result.verdict} | "
+    return line + short_settings(sampled_of(result)) + (f" ({why})" if why else "")

@@ -8,7 +8,7 @@ import statistics
 import numpy as np
 import pytest
 
-from diagnostics.trends import block_medians, mann_kendall, noise, theil_sen
+from diagnostics.evidence.trends import block_medians, mann_kendall, noise, theil_sen
 
 
 @pytest.fixture

@@ -79,7 +79,16 @@ def metric_in_words(settings: Mapping[str, Any]) -> Iterator[Progress]:
 
 def cannot_be_sent(settings: Mapping[str, Any]) -> Iterator[Progress]:
     """Says something that no other process can read."""
-    yield Progress(1, 1, 1, {"val_loss": 1.0}, facts={"how": lambda: 1})  # type: ignore[dict-item]
+
+    class Local(float):
+        pass
+
+    yield Progress(1, 1, 1, {"val_loss": 1.0}, facts={"how": Local(1.0)})
+
+
+def fact_in_arrays(settings: Mapping[str, Any]) -> Iterator[Progress]:
+    """Tells a fact that no record can keep."""
+    yield Progress(1, 1, 1, {"val_loss": 1.0}, facts={"classes": [3, 4]})  # type: ignore[dict-item]
 
 
 def scores(settings: Mapping[str, Any]) -> Iterator[Progress]:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from diagnostics import Finding, Report, Severity, Verdict
 from searcher.launchers.job import End, Ended
-from searcher.policy import MISTAKE, finding_of, is_shown_first, may_retry, outcome_of, stand_in, stop_reason
+from searcher.policy import (
+    MISTAKE,
+    SEEN_BY_LAUNCHER,
+    finding_of,
+    first_cause,
+    is_shown_first,
+    may_retry,
+    outcome_of,
+    stand_in,
+    stop_reason,
+    symptom_of,
+)
 from searcher.spec import Metric
 from searcher.trial import Outcome
 
@@ -26,7 +39,32 @@ FATAL = report(finding(Severity.WARNING, 1), finding(Severity.FATAL, 9, "late"),
 
 def test_only_a_fatal_finding_stops_and_the_earliest_one_is_the_reason() -> None:
     assert stop_reason(WELL.findings) == ""
-    assert stop_reason(FATAL.findings) == "diverging at step 7: the loss left at 7"
+    assert stop_reason(FATAL.findings) == "diverging at step 7: the loss left at 7; remedy: a smaller step"
+
+
+def test_a_stop_names_what_cannot_recover_and_what_it_follows_from() -> None:
+    """A cause that is no stop by itself has become as grave as what follows from it."""
+    later = finding(Severity.FATAL, 40, "non-finite")
+    cause = replace(
+        finding(Severity.FATAL, 3, "learning-rate-too-high"),
+        cause="updates were 0.8 of the weights",
+        remedy="lower it to 3e-4",
+        consequences=(finding(Severity.WARNING, 2, "weight-blowup"), later, finding(Severity.FATAL, 30)),
+    )
+    assert symptom_of(cause).kind == "diverging", "the earliest fatal one"
+    assert stop_reason((cause,)) == (
+        "diverging at step 30 (cause: learning-rate-too-high at step 3: updates were 0.8 of the weights; "
+        "remedy: lower it to 3e-4)"
+    )
+    assert symptom_of(later) is later
+
+
+def test_the_first_cause_is_the_fatal_one_else_the_first_warning() -> None:
+    first = first_cause(FATAL.findings)
+    assert first is not None and (first.severity, first.step) == (Severity.FATAL, 7)
+    first = first_cause(WELL.findings)
+    assert first is not None and first.severity is Severity.WARNING
+    assert first_cause((finding(Severity.INFO, 1),)) is None, "a remark is no cause"
 
 
 @pytest.mark.parametrize(
@@ -62,6 +100,7 @@ def test_findings_of_the_launcher(end: End, kind: str | None) -> None:
     found = finding_of(Ended(end, "its worker was killed"), 12)
     assert (None if found is None else found.kind) == kind
     if found is not None:
+        assert found.kind in SEEN_BY_LAUNCHER
         assert (found.severity, found.step, found.cause) == (Severity.FATAL, 12, "its worker was killed")
         assert found.remedy and found.evidence
 

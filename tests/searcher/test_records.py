@@ -26,6 +26,7 @@ from searcher.trial import Evaluation, Outcome, TrialResult
 @pytest.fixture
 def result(rng: np.random.Generator) -> TrialResult:
     """A result with everything in it."""
+    follows = Finding("weight-blowup", Severity.WARNING, 9, {"growth": 4.0}, "they grew", "decay", ("b",))
     finding = Finding(
         "diverging",
         Severity.FATAL,
@@ -34,6 +35,7 @@ def result(rng: np.random.Generator) -> TrialResult:
         "it left",
         "a smaller step",
         ("a", "b"),
+        (follows,),
     )
     values = {int(i): float(v) for i, v in enumerate(rng.normal(size=4), start=1)}
     return TrialResult(
@@ -95,6 +97,7 @@ def test_files_of_a_trial(result: TrialResult, tmp_path: Path) -> None:
     assert json.loads((folder / FINDINGS).read_text())["verdict"] == "diverged"
     again = with_signals(tmp_path, replace(result, signals=Signals()))
     np.testing.assert_array_equal(again.signals["loss"].values, result.signals["loss"].values)
+    assert again.signals.facts == result.facts, "so that the file tells the whole story by itself"
 
 
 def test_a_trial_without_files_has_no_signals(result: TrialResult, tmp_path: Path) -> None:

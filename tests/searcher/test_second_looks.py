@@ -48,6 +48,7 @@ def result(number: int, value: float, **more: Any) -> TrialResult:
     [
         ("steps_back", "the steps of the signal 'loss' go back from 1 to 0"),
         ("metric_in_words", "the metric 'val_loss' is 'quite good', not a number"),
+        ("fact_in_arrays", "the fact 'classes' is [3, 4], neither a number nor a text"),
         ("cannot_be_sent", "it cannot be sent to another process"),
     ],
 )

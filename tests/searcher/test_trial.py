@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from diagnostics import Signals, Verdict, diagnose
+from diagnostics import Report, Signals, Verdict, diagnose
+from diagnostics.causes import flatten
+from diagnostics.diagnose import run_rules
 from searcher.spec import Metric
-from searcher.trial import TrialCourse
+from searcher.trial import Evaluation, Outcome, TrialCourse, TrialResult
 from trainers.progress import Progress
 
 
@@ -102,9 +104,70 @@ def test_the_findings_are_those_of_all_rows_so_far() -> None:
     course = TrialCourse(Metric())
     assert course.add(Progress(2, 0.1, 9, signals=Signals.of({"loss": ([0, 1], [3.0, 2.0])}))) == ()
     found = course.add(Progress(3, 0.2, 9, signals=Signals.of({"loss": ([2], [math.nan])})))
-    assert [(finding.kind, finding.step) for finding in found] == [("non-finite", 2)]
+    assert ("non-finite", 2) in [(finding.kind, finding.step) for finding in flatten(found)]
     assert course.add(Progress(4, 0.3, 9)) == found == course.findings, "nothing new was said"
     assert found == diagnose(course.signals, course.facts).findings
+
+
+def test_what_a_monitor_said_of_an_evaluation_is_not_said_twice() -> None:
+    course = TrialCourse(Metric())
+    rows = Signals.of({"loss": ([0, 1], [2.0, 1.5]), "val_loss": ([1], [1.25])}, {"trivial_loss": 2.5})
+    course.add(Progress(2, 1.0, 1, {"val_loss": 1.25, "train_loss": 1.0}, rows))
+    assert course.signals["val_loss"].values.tolist() == [1.25]
+    assert course.signals["train_loss"].steps.tolist() == [1]
+    assert course.signals.facts == {"trivial_loss": 2.5}
+
+
+def test_rules_are_asked_when_the_training_has_grown_not_at_every_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+
+    def counted(signals: Signals, facts: Any) -> Any:
+        asked.append(signals.last_step)
+        return run_rules(signals, facts)
+
+    monkeypatch.setattr("searcher.trial.run_rules", counted)
+    course = TrialCourse(Metric())
+    for step in range(1, 400):
+        course.add(Progress(step, step, 400, signals=Signals.of({"loss": ([step - 1], [2.0])})))
+    assert len(asked) < 60 and max(asked) > 350
+    course.add(Progress(400, 400, 400, signals=Signals.of({"loss": ([399], [math.inf])})))
+    assert asked[-1] == 399, "at once when it is not finite"
+
+
+def test_the_verdict_so_far_is_that_of_a_training_that_ends_now(rng: np.random.Generator) -> None:
+    course = TrialCourse(Metric())
+    assert course.so_far is Verdict.INCOMPLETE
+    for i in range(1, 60):
+        losses = 2.3 * np.exp(-np.arange(10 * i - 10, 10 * i) / 60) + 0.02 * rng.normal(size=10)
+        rows = Signals.of({"loss": (range(10 * i - 10, 10 * i), losses)}, {"task": "classification"})
+        course.add(Progress(10 * i, i, 60, {"val_loss": float(losses[-1])}, rows, {"trivial_loss": 2.3}))
+    assert course.so_far in (Verdict.CONVERGED, Verdict.IMPROVING)
+    assert "ended" not in course.facts
+
+
+def test_the_best_of_its_siblings_is_a_fact_of_the_last_judgement(rng: np.random.Generator) -> None:
+    def other(outcome: Outcome, digest: str, **losses: float) -> TrialResult:
+        best = Evaluation(10, 1.0, losses) if losses else None
+        report = Report(Verdict.CONVERGED, ())
+        return TrialResult(1, {}, (), (), outcome, report, best=best, facts={"data_digest": digest})
+
+    a, b = sorted(rng.uniform(0, 1, 2).tolist())
+    others = [
+        other(Outcome.COMPLETED, "x", train_loss=b, val_loss=a),
+        other(Outcome.PRUNED, "x", train_loss=a, val_loss=b),
+        other(Outcome.DOOMED, "x", train_loss=-1.0, val_loss=-1.0),
+        other(Outcome.COMPLETED, "y", train_loss=-1.0),
+        other(Outcome.COMPLETED, "x"),
+    ]
+    course = course_of([1.0], Metric(), data_digest="x")
+    course.judged("finished", others)
+    assert course.facts["sibling_train_loss"] == a and course.facts["sibling_val_loss"] == a
+    assert course.facts["ended"] == "finished"
+    alone = course_of([1.0], Metric(), data_digest="x")
+    alone.judged("stopped")
+    assert alone.facts == {"evaluations_per_epoch": 1, "data_digest": "x", "ended": "stopped"}
 
 
 def test_the_last_judgement_knows_how_it_ended() -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,12 @@ from rich.console import Console
 from diagnostics import Finding, Report, Severity, Signals, Verdict
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
 from searcher.spec import Metric, StudySpec
+from searcher.summary import to_markdown
 from searcher.trial import Outcome, TrialCourse, TrialResult
 from searcher.views.json_lines import JsonView
 from searcher.views.lines import LineView
-from searcher.views.live import LAST_ENDED, STYLES, LiveView
+from searcher.views.live import LAST_ENDED, STYLES, WIDEST, LiveView
+from searcher.views.tables import end_of_study
 from searcher.views.text import BARS, duration, result_line, sparkline
 from trainers.progress import Progress
 
@@ -136,18 +139,29 @@ def test_the_live_view_shows_what_runs(make_spec: Make) -> None:
     sick = TrialProgressed(3, running((), (1.0, math.nan)), False)
     text = screen(spec, TrialStarted(3, "cpu:0", SAMPLED, ()), sick)
     row = next(line for line in text.splitlines() if "lr=0.0003" in line)
-    assert row.split() == ["3", "cpu:0", "lr=0.0003", "batch", "0.5/4", "▁!", "non-finite"]
+    assert row.split()[:7] == ["3", "cpu:0", "lr=0.0003", "batch", "0.5/4", "▁!", "non-finite"]
+    warned = running()
+    warned.findings = (replace(FATAL, kind="dead-units", severity=Severity.WARNING),)
+    text = screen(spec, TrialStarted(3, "cpu:0", SAMPLED, ()), TrialProgressed(3, warned, True))
+    assert "dead-units" in next(line for line in text.splitlines() if "lr=0.0003" in line)
+    text = screen(spec, TrialStarted(3, "cpu:0", SAMPLED, ()), TrialProgressed(3, warned, True), width=80)
+    assert "dead-units" in next(line for line in text.splitlines() if "lr=" in line)
 
 
 def test_the_live_view_shows_what_ended(make_spec: Make) -> None:
     spec = make_spec(search={"trials": 20})
     many = [ended(n, value=1.0 - n / 100) for n in range(9)]
-    text = screen(spec, *(TrialEnded(r, True) for r in many), TrialEnded(ended(9, Outcome.DOOMED), False))
+    last = TrialEnded(ended(9, Outcome.DOOMED), False)
+    text = screen(spec, *(TrialEnded(r, True) for r in many), last, width=WIDEST)
     assert "10 of 20 trials (9 completed, 1 doomed)" in text
     assert "best  val_loss 0.92 by trial 8 (lr=0.0003 batch)" in text
     rows = [line.split() for line in text.splitlines() if "lr=0.0003 batch" in line and "best" not in line]
     assert [row[0] for row in rows] == [str(n) for n in range(10 - LAST_ENDED, 10)]
-    assert rows[-1] == ["9", "doomed", "-", "diverged", "lr=0.0003", "batch", *("it", "had", "to", "end")]
+    shown = ["9", "doomed", "-", "diverged", "diverging", "lr=0.0003", "batch", *("it", "had", "to", "end")]
+    assert rows[-1] == shown
+    narrow = screen(spec, last, width=80)
+    row = next(line for line in narrow.splitlines() if " doomed " in line and "lr=" in line)
+    assert row.split()[:6] == ["9", "doomed", "-", "diverged", "diverging", "lr=0.0003"], "no room for why"
 
 
 def test_the_live_view_clears_what_ran_and_notes_what_matters(make_spec: Make) -> None:
@@ -182,6 +196,20 @@ def test_the_live_view_leaves_no_running_trial_behind_when_the_study_breaks(make
     console.export_text()
     console.print(view)
     assert "cpu:0" not in console.export_text()
+
+
+def test_the_end_of_a_study_says_why_trials_failed_and_what_to_change(make_spec: Make) -> None:
+    crashed = replace(ended(7, Outcome.FAILED), report=Report(Verdict.FAILED, ()))
+    results = [ended(5, Outcome.DOOMED), ended(2, Outcome.DOOMED), ended(3), crashed]
+    console = Console(record=True, width=100, file=io.StringIO())
+    console.print(end_of_study(make_spec(), results))
+    text = console.export_text()
+    row = next(line for line in text.splitlines() if line.split()[:1] == ["diverging"])
+    assert row.split()[1:] == ["2", "trial", "2:", "a", "smaller", "step"]
+    assert "it had to end" in text, "what nothing was found of goes by its reason"
+    console.print(end_of_study(make_spec(), [ended(3)]))
+    assert "why trials failed" not in console.export_text()
+    assert "| diverging | 2 | a smaller step |" in to_markdown(make_spec(), results, "")
 
 
 def test_every_verdict_has_a_colour() -> None:

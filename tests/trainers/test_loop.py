@@ -16,7 +16,7 @@ from trainers.checkpoint import load_model
 from trainers.config import TrialConfig, config_from
 from trainers.data import load_data
 from trainers.errors import SettingError
-from trainers.loop import train
+from trainers.loop import Training, train
 from trainers.losses import evaluate
 from trainers.progress import Progress
 
@@ -65,6 +65,90 @@ def test_the_same_settings_give_the_same_training(options: dict[str, Any], tmp_p
     assert all(torch.equal(a[name], b[name]) for name in a)
     other = messages(**options, seed=seed + 1)
     assert other[-1].metrics != first[-1].metrics
+
+
+class Blind:
+    """A monitor that looks at nothing."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.losses: list[torch.Tensor] = []
+
+    def __enter__(self) -> Blind:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+    def evaluate(self, **_: Any) -> None: ...
+
+    def step(self, loss: torch.Tensor, *_: Any, **__: Any) -> None:
+        self.losses.append(loss.detach())
+
+    def take(self) -> Signals:
+        losses, self.losses = self.losses, []
+        return Signals.of({"loss": (range(len(losses)), [float(loss) for loss in losses])})
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(map(str, o)))
+def test_a_training_that_is_watched_is_the_one_that_is_not(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Losses, metrics, weights and all random streams are the same, bit by bit."""
+    settings = {**options, "seed": random.randrange(10_000)}
+    watched = messages(**settings, folder=str(tmp_path / "watched"))
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    monkeypatch.setattr("trainers.loop.Monitor", Blind)
+    blind = messages(**settings, folder=str(tmp_path / "blind"))
+    assert torch.equal(states[0], torch.get_rng_state())
+    assert states[1:] == (random.getstate(), np.random.get_state()[1].tolist())
+    losses = np.concatenate([p.signals["loss"].values for p in blind if "loss" in p.signals])
+    assert np.array_equal(signals_of(watched)["loss"].values, losses)
+    assert [p.metrics for p in watched] == [p.metrics for p in blind]
+    a, b = weights_of(tmp_path / "watched"), weights_of(tmp_path / "blind")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_every_layer_is_looked_at_by_the_step_alone() -> None:
+    stream = messages(epochs=4, clip_norm=0.1, norm="batch", activation="tanh")
+    signals = signals_of(stream)
+    again = signals_of(messages(epochs=4, clip_norm=0.1, norm="batch", activation="tanh"))
+    assert {"update_norm", "grad_norm", "slope_share", "raw_grad_norm", "train_loss_split"} <= signals.keys()
+    assert signals["update_norm"].layers == tuple(
+        f"{layer}.weight" for layer in ("hidden1.linear", "hidden2.linear", "head")
+    )
+    assert signals.keys() == again.keys()
+    assert all(np.array_equal(series.steps, again[name].steps) for name, series in signals.items())
+    norms = dict(zip(signals["total_grad_norm"].steps, signals["total_grad_norm"].values, strict=True))
+    raw = dict(zip(signals["raw_grad_norm"].steps, signals["raw_grad_norm"].values, strict=True))
+    assert all(norm == pytest.approx(min(raw[step], 0.1), rel=1e-4) for step, norm in norms.items())
+
+
+def test_the_facts_travel_with_the_rows() -> None:
+    stream = messages(clip_norm=2.0, epochs=3, label_smoothing=0.1)
+    facts = signals_of(stream).facts
+    per_epoch = math.ceil(280 / 32)
+    assert (facts["total_steps"], facts["steps_per_epoch"], facts["epochs"]) == (3 * per_epoch, per_epoch, 3)
+    assert (facts["clip_norm"], facts["label_smoothing"], facts["batch_size"]) == (2.0, 0.1, 32)
+    assert (facts["optimizer"], facts["train_samples"], facts["validation_samples"]) == ("Adam", 280, 60)
+    assert facts["feature_count"] == 64 and facts["label_classes"] == 10
+    assert stream[0].facts["trivial_loss"] == facts["trivial_loss"]
+    assert not {"clip_norm", "label_smoothing", "l1"} & messages()[0].facts.keys(), "only what is set"
+
+
+def test_what_the_data_are_like_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = messages(data_seed=random.randrange(10**6))
+    seed = random.randrange(10**6)
+    messages(data_seed=seed)
+    monkeypatch.setattr("trainers.facts.describe_data", None)  # a second call would raise
+    again = messages(data_seed=seed, batch_size=64)
+    assert again[0].facts["feature_count"] == first[0].facts["feature_count"]
+
+
+def test_nothing_of_the_monitor_is_left_on_the_model_when_a_trial_is_pruned() -> None:
+    training = Training(config_from({**QUICK, "epochs": 1}))
+    hooks = [len(module._forward_hooks) for module in training.model.modules()]
+    with training.monitor:
+        training.step(next(iter(training.batches())))
+    assert sum(hooks) > 0
+    assert sum(len(module._forward_hooks) for module in training.model.modules()) == 0
 
 
 def test_every_step_has_a_row_and_every_evaluation_its_place() -> None:

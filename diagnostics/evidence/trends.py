@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 
+SIGNIFICANT = 1.64
+"""Score beyond which a trend is one (one-sided 5 %)."""
+
 
 def theil_sen(x: Values) -> float:
     """The median slope per place over all pairs of `x` [n]; 0 for fewer than two.
@@ -60,3 +63,16 @@ def block_medians(x: Values, blocks: int) -> Values:
     """`x` [n] in at most `blocks` runs of (almost) equal length, each replaced by its median."""
     runs = np.array_split(x, min(blocks, len(x))) if len(x) else []
     return np.array([np.median(run) for run in runs])
+
+
+def mean_blocks(t: NDArray[np.int64], x: Values, blocks: int) -> Values:
+    """The means of `x` [n] over at most `blocks` equal spans of the steps `t` [n]; empty spans left out.
+
+    Means, not medians: the losses of small batches are skewed, and a mean is what is minimised.
+    """
+    if not len(x):
+        return np.array([])
+    edges = np.linspace(float(t[0]), float(t[-1]) + 1, min(blocks, len(x)) + 1)[:-1]
+    begins = np.unique(np.searchsorted(t, edges))
+    counts = np.diff(np.append(begins, len(x)))
+    return np.asarray(np.add.reduceat(x, begins) / counts)

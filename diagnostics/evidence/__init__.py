@@ -1,0 +1,1 @@
+"""What rules share: arithmetic on rows that says where a training stands, and how it came there."""

@@ -1,0 +1,103 @@
+"""What is seen at the door of a model: its answers, in which mode it ran, where a value turned non-finite."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from diagnostics.measuring import sites
+from diagnostics.measuring.batch import parts
+from diagnostics.measuring.hooks import Guard, Hook
+from diagnostics.measuring.origin import bad_numbers, origin_of
+from diagnostics.measuring.probe import Probe
+
+ALARMS = 3
+"""Steps whose answers are not finite though their loss is, before answers are looked at no more: such a
+model masks answers with infinities on purpose (house rule)."""
+
+
+class AnswerWatch:
+    """A hook on the whole model; between due steps it does next to nothing.
+
+    Every answer on the host is checked for finite numbers; with `looks` those on a device as well, which
+    has to be waited for.
+    """
+
+    def __init__(self, model: nn.Module, probe: Probe, guard: Guard, *, looks: bool) -> None:
+        self.looks = looks
+        self.trains = True  # the newest pass with gradients ran in training mode
+        self._probe = probe
+        self._answers: Tensor | None = None
+        self._origin = ""
+        self._alarms = 0
+        self._passes = [0, 0]  # without gradients since the last evaluation: in evaluation, training mode
+        hook = Hook(self._after_forward, guard, "answers of the model")
+        self._handle = model.register_forward_hook(hook, with_kwargs=True)
+
+    def take(self) -> Tensor | None:
+        """The answers of the newest pass of a due step."""
+        answers, self._answers = self._answers, None
+        return answers
+
+    def eval_mode_share(self) -> float | None:
+        """Of the passes without gradients since the last call, those in evaluation mode."""
+        passes, self._passes = self._passes, [0, 0]
+        return passes[0] / sum(passes) if sum(passes) else None
+
+    def sees(self, value: Tensor | float) -> bool:
+        """Whether a number may be fetched on every step."""
+        return self.looks or not isinstance(value, Tensor) or value.device.type == "cpu"
+
+    def forgive(self) -> None:
+        """The loss was finite, though the answers may not have been."""
+        if self._origin:
+            self._origin = ""
+            self._alarms += 1
+
+    def origin(self, step: int, batch: Any) -> str:
+        """Where the non-finite loss of this step came from, as a phrase."""
+        if self._origin.startswith("weight") and step > 0:
+            return f"{self._origin}, since the update of step {step - 1} was not finite"
+        if self._origin:
+            return self._origin
+        targets, anything = bad_numbers(parts(batch)[1]), bad_numbers(batch)
+        if targets or anything:
+            return f"input: {targets} of the targets" if targets else f"input: {anything}"
+        return "loss"
+
+    def close(self) -> None:
+        """The hook off."""
+        self._handle.remove()
+        self._answers = None
+
+    def _after_forward(self, model: nn.Module, args: Any, kwargs: Any, answer: Any) -> None:
+        if torch.compiler.is_compiling():
+            return
+        if not torch.is_grad_enabled():
+            self._passes[model.training] += 1
+            return
+        self.trains = model.training
+        answers = sites.first_tensor(answer)
+        if answers is None:
+            return
+        answers = answers.detach()
+        if self._probe.armed and not sites.is_transformed():
+            self._answers = answers
+            self._probe.replay(args, kwargs)
+        if self.sees(answers) and not self._origin and self._alarms < ALARMS and not _is_finite(answers):
+            self._origin = origin_of(self._probe.model, args, kwargs)
+
+
+def _is_finite(answers: Tensor) -> bool:
+    """One pass over the numbers; half precision would overflow in the sum."""
+    try:
+        if answers.dtype in (torch.float16, torch.bfloat16):
+            return math.isfinite(answers.sum(dtype=torch.float32).item())
+        return math.isfinite(answers.sum().item())
+    except RuntimeError:
+        if sites.is_transformed():  # asked here and not before: this is on the way of every step
+            return True
+        raise

@@ -1,0 +1,140 @@
+"""What a batch looks like: its labels, its ranges, what in it is no number. Everything stays on the device.
+
+Notation
+    x       inputs                                        [B, ...]
+    y       classes or tokens (whole numbers), or targets [B], [B, T] or [B, O]
+    B       samples in the batch
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+import torch
+from torch import Tensor
+
+from diagnostics.measuring import measures
+from diagnostics.measuring.measures import Row
+
+FEATURES = 512
+"""Columns of a table that are looked at one by one, at most."""
+
+
+class BatchWatch:
+    """Takes the figures of single batches, and adds up the labels it has seen for the trivial predictor."""
+
+    def __init__(self, task: str, classes: int | None) -> None:
+        self._task = task
+        self._classes = classes
+        self._counts: Tensor | None = None  # [classes]
+        self._moments: tuple[Tensor, Tensor, int] | None = None  # mean, squares about it, and of how many
+
+    def figures(self, batch: Any, width: int | None) -> Row:
+        """The figures of one batch; `width` is how many numbers the model answers for a sample."""
+        x, y = parts(batch)
+        row: Row = {}
+        with torch.no_grad():
+            if _is_measurable(x):
+                row |= _inputs(x.detach())
+            if _is_measurable(y):
+                y = y.detach()
+                whole = self._task == "classification" and not (y.is_floating_point() and y.ndim > 1)
+                row |= self._classes_of(y, width) if whole else self._targets_of(y)
+        return row
+
+    def _classes_of(self, y: Tensor, width: int | None) -> Row:
+        labels = y.flatten() if y.is_floating_point() else y.flatten().long()
+        row: Row = {
+            "y_bad": _bad(labels),
+            "y_min": _finite(labels.min().float()),
+            "y_max": _finite(labels.max().float()),
+        }
+        classes = self._classes or (max(width, 2) if width else None)
+        if classes is None:
+            return row
+        usable = torch.isfinite(labels) & (labels >= 0) & (labels < classes)
+        places = torch.where(usable, labels, torch.zeros_like(labels)).long()
+        counts = torch.zeros(classes, device=y.device).index_add_(0, places, usable.float())
+        known = self._counts if self._counts is not None and self._counts.shape == counts.shape else 0
+        self._counts = counts + known
+        return row | {
+            "y_entropy": _entropy(counts),
+            "y_classes": (counts > 0).sum().float(),
+            "trivial_loss": _entropy(self._counts),
+        }
+
+    def _targets_of(self, y: Tensor) -> Row:
+        values = y.float().reshape(len(y) if y.ndim else 1, -1)
+        finite, n = _finite(values), len(values)
+        mean = finite.mean(dim=0)
+        squares = (finite - mean).square().sum(dim=0)
+        row: Row = {
+            "y_bad": _bad(values),
+            "y_min": finite.min(),
+            "y_max": finite.max(),
+            "y_mean": mean.mean(),
+            "y_spread": (squares / n).mean().sqrt(),
+        }
+        if self._moments is not None and self._moments[0].shape == mean.shape:
+            before, about, m = self._moments  # parts of different means add up so, with all digits kept
+            squares = about + squares + (mean - before).square() * (n * m / (n + m))
+            mean, n = before + (mean - before) * (n / (n + m)), n + m
+        self._moments = (mean, squares, n)
+        if self._task == "regression":
+            row["trivial_loss"] = (squares / n).mean()
+        return row
+
+
+def _inputs(x: Tensor) -> Row:
+    row: Row = {"batch_size": torch.tensor(float(len(x) if x.ndim else 1), device=x.device)}
+    low, high = torch.aminmax(x)
+    if not x.is_floating_point():
+        return row | {"x_min": low.float(), "x_max": high.float()}
+    row["x_bad"] = (~torch.isfinite(high - low)).float()  # both are NaN when one number is
+    mean, spread = measures.mean_and_spread(x)
+    figures = {"x_min": low, "x_max": high, "x_mean": mean, "x_spread": spread}
+    row |= {name: _finite(figure) for name, figure in figures.items()}
+    if x.ndim == 2 and x.shape[1] <= FEATURES and len(x) > 1:
+        means = x.float().mean(dim=0)
+        spreads = (x - means).square().mean(dim=0).sqrt()
+        columns = [f"feature {i}" for i in range(x.shape[1])]
+        row["feature_mean"] = dict(zip(columns, _finite(means).unbind(), strict=True))
+        row["feature_spread"] = dict(zip(columns, _finite(spreads).unbind(), strict=True))
+    return row
+
+
+def parts(batch: Any) -> tuple[Tensor | None, Tensor | None]:
+    """Inputs and targets of a batch: a pair, or a mapping with one of the usual names."""
+    if isinstance(batch, Mapping):
+        x = next(
+            (batch[n] for n in ("x", "input_ids", "inputs", "image", "pixel_values") if n in batch), None
+        )
+        y = next((batch[n] for n in ("y", "labels", "label", "target", "targets") if n in batch), None)
+    else:
+        x, y = (batch[0], batch[1]) if isinstance(batch, tuple | list) and len(batch) >= 2 else (batch, None)
+    x = x[0] if isinstance(x, tuple | list) and x else x
+    return (x if isinstance(x, Tensor) else None), (y if isinstance(y, Tensor) else None)
+
+
+def _is_measurable(values: Tensor | None) -> TypeGuard[Tensor]:
+    """Whether there are plain real numbers in it."""
+    if values is None or values.layout is not torch.strided or values.is_complex() or values.is_nested:
+        return False
+    return values.numel() > 0
+
+
+def _finite(figures: Tensor) -> Tensor:
+    """0 for what is not finite; `x_bad` and `y_bad` say that there was something."""
+    return torch.nan_to_num(figures, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _bad(values: Tensor) -> Tensor:
+    return (~torch.isfinite(values)).sum().float()
+
+
+def _entropy(counts: Tensor) -> Tensor:
+    """The entropy in nats of the shares that `counts` make; 0 of nothing."""
+    shares = counts / counts.sum().clamp(min=1)
+    entropy: Tensor = torch.special.entr(shares).sum()
+    return entropy

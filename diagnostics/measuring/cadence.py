@@ -1,0 +1,121 @@
+"""When a row is due: asked before anything is computed.
+
+Notation
+    t       optimizer step, counted from 0
+    b       budget: seconds of measuring per second of training
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Protocol
+
+PRESETS = {"light": 0.003, "normal": 0.01, "thorough": 0.05}
+"""Budget by preset: the share of the training's time that rows may take."""
+
+ROUNDS = 3
+"""Rows that are always taken in each doubling of the step count: the start of a training tells most."""
+
+DENSEST = 1.005
+"""A row beyond the sure ones comes at this many times the step of the one before, at the earliest: the rows
+of a long training stay few."""
+
+PLAIN, MEASURED = 32, 16
+"""How many of the newest durations of plain and of measured steps tell what is usual."""
+
+ODD = 10.0
+"""A measured step that cost this many times the median had something else in it, such as an evaluation, and
+counts no more than this (house rule; half of the measured steps are the cheap second halves of pairs)."""
+
+
+class Cadence(Protocol):
+    """Says at which steps a row is due."""
+
+    def is_due(self, step: int) -> bool:
+        """Whether a row is due at this step; asked once for every step, in order."""
+        ...
+
+    def done(self, measured: bool) -> None:
+        """A step has ended; `measured` when a row, or half a pair, was taken in it."""
+        ...
+
+
+@dataclass
+class Fixed:
+    """Rows by the step alone, so that a training with the same seed has the same rows.
+
+    Every step at first, then each `growth` times the one before, but never more than `longest` steps
+    apart.
+    """
+
+    growth: float = 1.25
+    longest: int = 200
+    _next: int = 0
+
+    def is_due(self, step: int) -> bool:
+        """Whether the schedule names this step."""
+        if step < self._next:
+            return False
+        self._next = min(step + self.longest, max(step + 1, math.ceil(step * self.growth)))
+        return True
+
+    def done(self, measured: bool) -> None:
+        """Nothing to learn from a step."""
+
+
+class Adaptive:
+    """Rows as often as a budget of time allows, and a few in each doubling of the steps in any case.
+
+    What a row costs is what its step took beyond the median of the newest plain ones. `clock` gives seconds.
+
+    Raises: ValueError for a budget that is not a positive share.
+    """
+
+    def __init__(self, budget: float = PRESETS["normal"], clock: Callable[[], float] = time.perf_counter):
+        if not 0 < budget < 1:
+            raise ValueError(
+                f"the budget is a share of the training's time between 0 and 1, but got {budget}"
+            )
+        self._budget = budget
+        self._clock = clock
+        self._sure = Fixed(growth=2 ** (1 / ROUNDS), longest=10**12)
+        self._plain: deque[float] = deque(maxlen=PLAIN)
+        self._costs: deque[float] = deque(maxlen=MEASURED)
+        self._usual = math.nan
+        self._spent = 0.0
+        self._began = self._last = clock()
+        self._near = -1.0  # up to here the newest row is too near for another
+
+    def is_due(self, step: int) -> bool:
+        """Whether a row was promised at this step, or can be afforded."""
+        due = self._sure.is_due(step) or (step > self._near and self._can_afford())
+        if due:
+            self._near = max(step + 1, DENSEST * step)
+        return due
+
+    def done(self, measured: bool) -> None:
+        """Learn from how long the step took."""
+        now = self._clock()
+        took, self._last = now - self._last, now
+        if not measured:
+            self._plain.append(took)
+        elif self._plain:  # nothing to compare with before the first plain step
+            cost = max(0.0, took - median(self._plain))
+            self._costs.append(cost)
+            self._usual = median(self._costs)
+            self._spent += min(cost, ODD * self._usual)
+
+    def _can_afford(self) -> bool:
+        return self._spent + self._usual <= self._budget * (self._last - self._began)
+
+
+def cadence_of(preset: str) -> Adaptive:
+    """The cadence of a preset. Raises: ValueError for a name that is none."""
+    if preset not in PRESETS:
+        raise ValueError(f"no preset {preset!r}; choose one of {', '.join(PRESETS)}")
+    return Adaptive(PRESETS[preset])

@@ -1,0 +1,179 @@
+"""What one forward pass shows: figures of every layer, activation and norm, taken by hooks.
+
+Notation
+    x       what a module takes                           [B, ...]
+    out     what it gives                                 [B, ...]
+    g       gradient of the loss with respect to `out`    [B, ...]
+    B       samples in the batch
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from diagnostics.measuring import measures, sites
+from diagnostics.measuring.hooks import Guard, Hook
+from diagnostics.measuring.measures import Row
+
+Columns = dict[str, Tensor]
+
+WINDOW = 512
+"""Samples over which a unit must never fire to count as dead (house rule: one that fires for 1 % of the
+samples is missed in them by a chance of 0.6 %)."""
+
+PLACES = 8
+"""Places of an image or a sequence that count as samples of a unit, at most: neighbours are alike."""
+
+
+class ForwardProbe:
+    """Hooks on every leaf of a model between `attach` and `take`."""
+
+    def __init__(self, model: nn.Module, guard: Guard) -> None:
+        self._leaves = list(sites.leaves(model))
+        self._guard = guard
+        self._handles: list[RemovableHandle] = []
+        self._found: dict[str, dict[str, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
+        self._fired: dict[str, Tensor] = {}
+        self._samples: dict[str, int] = defaultdict(int)
+        self._before: tuple[str, torch.Size] | None = None
+        self._convolved = False  # by the newest layer: then the second axis counts the units
+        self.always = False  # look at passes without gradients as well
+        self.order: list[str] = []
+        self.layers: list[str] = []
+        self.activations: dict[str, int] = {}  # name -> place in the order of calls
+        self.kinds: dict[str, str] = {}
+        self.normalised: list[str] = []
+
+    def attach(self) -> None:
+        """Hooks on."""
+        self._found.clear()
+        self._before = None
+        self._handles = [
+            module.register_forward_hook(Hook(self._hook(name), self._guard, name))
+            for name, module in self._leaves
+        ]
+
+    def detach(self) -> None:
+        """Hooks off; nothing of the pass is kept alive."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._before = None
+
+    def take(self) -> Row:
+        """The figures of the passes since `attach`: means over the calls of a module."""
+        figures = {
+            signal: {name: _mean(calls) for name, calls in columns.items() if calls}
+            for signal, columns in self._found.items()
+        }
+        figures |= self._dead()
+        self._found.clear()
+        return {**self._without_head(figures)}
+
+    @property
+    def head(self) -> str:
+        """The class of the last leaf that was called."""
+        return self.kinds[self.order[-1]] if self.order else ""
+
+    def _hook(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+        def look(module: nn.Module, given: tuple[Any, ...], answer: Any) -> None:
+            if (torch.is_grad_enabled() or self.always) and not sites.is_transformed():
+                with torch.no_grad():
+                    self._look(name, module, sites.first_tensor(given), sites.first_tensor(answer))
+
+        return look
+
+    def _look(self, name: str, module: nn.Module, x: Tensor | None, out: Tensor | None) -> None:
+        if out is None or out.numel() == 0 or out.ndim == 0:
+            return
+        if name not in self.kinds:
+            self.order.append(name)
+            self.kinds[name] = type(module).__name__
+        if sites.is_layer(module):
+            self._look_at_layer(name, module, x, out)
+        elif sites.is_norm(module):
+            self._look_at_norm(name, module, x, out)
+        elif x is not None and sites.is_activation(module, x, out):
+            self.activations.setdefault(name, len(self.order))
+            self._look_at_activation(name, out, type(module))
+        if not isinstance(module, sites.PLUMBING):
+            self._before = (name, out.shape)
+
+    def _look_at_layer(self, name: str, module: nn.Module, x: Tensor | None, out: Tensor) -> None:
+        self._convolved = sites.is_convolution(module)
+        if name not in self.layers:
+            self.layers.append(name)
+        mean, spread = measures.mean_and_spread(out)
+        self._found["output_mean"][name].append(mean)
+        self._found["output_spread"][name].append(spread)
+        if x is not None and self.layers[0] != name and not self.activations:
+            self._look_at_activation(f"{name}.input", x, None)
+        if sites.is_squashing(module):
+            self._look_at_activation(name, out, nn.Tanh)
+            self.activations.setdefault(name, len(self.order))
+        if out.requires_grad:
+            self._watch_gradient(name, out)
+
+    def _watch_gradient(self, name: str, out: Tensor) -> None:
+        samples, found = len(out), self._found["output_grad"][name]
+
+        def look(g: Tensor) -> None:
+            with torch.no_grad():
+                found.append(measures.root_mean_square(g.detach()) * samples)
+
+        with torch.enable_grad():
+            out.register_hook(Hook(look, self._guard, name))  # type: ignore[no-untyped-call]
+
+    def _look_at_activation(self, name: str, a: Tensor, kind: type[nn.Module] | None) -> None:
+        a = a.detach()
+        if kind is not None and kind in measures.SLOPES:
+            self._found["slope_share"][name].append(measures.slope_share(kind, a))
+        firings = measures.firings(a, 1 if self._convolved and a.ndim > 2 else -1)
+        self._found["zero_share"][name].append(1 - firings.sum() / a.numel())
+        fired = firings > 0
+        known = self._fired.get(name)
+        self._fired[name] = fired if known is None or known.shape != fired.shape else known | fired
+        places = a.numel() // max(1, len(a) * len(fired))
+        self._samples[name] += len(a) * max(1, min(PLACES, places))
+
+    def _look_at_norm(self, name: str, module: nn.Module, x: Tensor | None, out: Tensor) -> None:
+        before = self._before
+        follows = before is not None and before[0] in self.layers and before[1] == out.shape
+        if before is not None and follows and before[0] not in self.normalised:
+            self.normalised.append(before[0])
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and x is not None and x.ndim >= 2:
+            found = measures.running_figures(module, x.detach())
+            if found is not None:
+                self._found["running_gap"][name].append(found[0])
+                self._found["running_ratio"][name].append(found[1])
+
+    def _dead(self) -> dict[str, Columns]:
+        """The share of dead units of every site, once the windows of all that were called are full."""
+        full = list(self._found["zero_share"])
+        if not full or any(self._samples[name] < WINDOW for name in full):
+            return {}
+        shares = {name: 1 - self._fired[name].float().mean() for name in full}
+        units = {name: torch.tensor(float(len(self._fired[name]))) for name in full}
+        for name in full:
+            del self._fired[name], self._samples[name]
+        return {"dead_share": shares, "site_units": units}
+
+    def _without_head(self, figures: dict[str, Columns]) -> dict[str, Columns]:
+        """Only hidden activations; the inputs of layers stand in where there is no activation module."""
+        last = max((self.order.index(name) + 1 for name in self.layers), default=0)
+        hidden = {name for name, place in self.activations.items() if place < last}
+        for signal in ("zero_share", "slope_share", "dead_share", "site_units"):
+            columns = figures.get(signal, {})
+            kept = {name: v for name, v in columns.items() if name in hidden} if hidden else columns
+            figures[signal] = {n: v for n, v in kept.items() if hidden or n.endswith(".input")}
+        return {signal: columns for signal, columns in figures.items() if columns}
+
+
+def _mean(calls: list[Tensor]) -> Tensor:
+    return calls[0] if len(calls) == 1 else torch.stack([call.float() for call in calls]).mean()

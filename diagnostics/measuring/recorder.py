@@ -1,0 +1,106 @@
+"""From single figures to signals: what was measured is kept as rows, thinned as the training grows long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from diagnostics.measuring.thinning import Thinned, keeps
+from diagnostics.signals import Series, Signals
+
+BUFFER = 512
+"""Values of every step that are held back before they are thinned together."""
+
+Layout = tuple[tuple[str, tuple[str, ...]], ...]
+"""The signals of a row, each with its columns; none for a single number."""
+
+
+class Vector(Protocol):
+    """The numbers of a row, wherever they are; they are fetched when somebody asks for the rows."""
+
+    def tolist(self) -> list[float]:
+        """The numbers on the host."""
+        ...
+
+
+class Recorder:
+    """Takes figures in step order; gives signals."""
+
+    def __init__(self) -> None:
+        self.facts: dict[str, float | int | str] = {}
+        self._every: dict[str, Thinned] = {}
+        self._waiting: dict[str, tuple[list[int], list[float]]] = {}
+        self._pending: list[tuple[int, Layout, Vector]] = []
+        self._columns: dict[str, tuple[str, ...]] = {}
+        self._rows: dict[str, tuple[list[int], list[Sequence[float]]]] = {}
+        self._kept: dict[str, int] = {}
+        self._newest: dict[str, Sequence[float]] = {}
+
+    def every_step(self, step: int, name: str, value: float) -> None:
+        """A figure that comes with (almost) every step."""
+        steps, values = self._waiting.setdefault(name, ([], []))
+        steps.append(step)
+        values.append(value)
+        if len(steps) >= BUFFER:
+            self._thin(name)
+
+    def every_steps(self, steps: Sequence[int], figures: Mapping[str, Sequence[float]]) -> None:
+        """Figures of several steps on end."""
+        for name, values in figures.items():
+            self._every.setdefault(name, Thinned()).add(steps, values)
+
+    def due(self, step: int, layout: Layout, vector: Vector) -> None:
+        """A row of a due step: its numbers in the order of the layout."""
+        self._pending.append((step, layout, vector))
+
+    def evaluation(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Figures of an evaluation; each is kept."""
+        for name, value in metrics.items():
+            self._add(name, step, (value,), ())
+
+    def take(self) -> Signals:
+        """The rows since the last take, with the facts; they are not kept here any longer."""
+        for name in self._waiting:
+            self._thin(name)
+        for step, layout, vector in self._pending:
+            self._unpack(step, layout, vector.tolist())
+        self._pending.clear()
+        new = {name: rows for name, thinned in self._every.items() if len(rows := thinned.take())}
+        for name, (steps, values) in self._rows.items():
+            layers = self._columns[name]
+            shaped = np.array(values, float) if layers else np.array(values, float)[:, 0]
+            new[name] = Series(np.array(steps), shaped, layers)
+        self._rows.clear()
+        return Signals(new, self.facts)
+
+    def _thin(self, name: str) -> None:
+        steps, values = self._waiting[name]
+        if steps:
+            self._every.setdefault(name, Thinned()).add(steps, values)
+            self._waiting[name] = ([], [])
+
+    def _unpack(self, step: int, layout: Layout, numbers: Sequence[float]) -> None:
+        start = 0
+        for name, columns in layout:
+            end = start + max(1, len(columns))
+            if keeps(step, self._kept.get(name, -1)):
+                self._kept[name] = step
+                self._add(name, step, numbers[start:end], columns)
+            start = end
+
+    def _add(self, name: str, step: int, numbers: Sequence[float], columns: tuple[str, ...]) -> None:
+        """A row in the columns of the first one: new ones are left out, missing ones keep their number."""
+        known = self._columns.setdefault(name, columns)
+        if known != columns:
+            if not set(known) & set(columns):
+                return
+            found = dict(zip(known, self._newest[name], strict=True)) | dict(
+                zip(columns, numbers, strict=True)
+            )
+            numbers = [found[column] for column in known]
+        self._newest[name] = numbers
+        steps, values = self._rows.setdefault(name, ([], []))
+        steps.append(step)
+        values.append(numbers)

@@ -1,0 +1,280 @@
+"""`Monitor`: the public face of the diagnostics for any PyTorch loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from diagnostics.diagnose import diagnose
+from diagnostics.findings import UNMEASURED, Facts, Report
+from diagnostics.measuring import measures, sites
+from diagnostics.measuring.answers import AnswerWatch
+from diagnostics.measuring.batch import BatchWatch, parts
+from diagnostics.measuring.cadence import Cadence, cadence_of
+from diagnostics.measuring.everystep import EveryStep
+from diagnostics.measuring.groups import two_groups
+from diagnostics.measuring.hooks import Guard
+from diagnostics.measuring.modes import describe_model, describe_optimizers
+from diagnostics.measuring.probe import Probe, pack
+from diagnostics.measuring.recorder import BUFFER, Recorder
+from diagnostics.signals import Series, Signals
+
+TASKS = ("classification", "regression")
+
+
+class Monitor:
+    """Watches a training from inside its loop; never changes it.
+
+    `optimizer` is one or several; `task` says what the loss means (`classification` or `regression`);
+    `num_classes` makes label figures possible before the first answer is seen. `preset` (`light`,
+    `normal`, `thorough`) is the share of the training's time that measuring may take: 0.3, 1 or 5 %; or
+    `cadence` says it in another way (see `diagnostics.measuring.cadence`). `facts` are things only the
+    loop knows, such as `clip_norm` or `total_steps`.
+
+    Raises: ValueError for a task, a preset or a number of classes that is none, or a model without shapes
+    yet; TypeError for something that is no model, no optimizer or no fact.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer | Iterable[Optimizer],
+        *,
+        task: str = "classification",
+        num_classes: int | None = None,
+        preset: str = "normal",
+        cadence: Cadence | None = None,
+        facts: Facts | None = None,
+    ) -> None:
+        self._optimizers = _optimizers(optimizer)
+        _check(model, task, num_classes)
+        self._cadence = cadence_of(preset) if cadence is None else cadence
+        self._guard = Guard()
+        self._probe = Probe(model, self._optimizers, self._guard)
+        self._task = task
+        self._batches = BatchWatch(task, int(num_classes) if num_classes else None)
+        self._recorder = Recorder()
+        self._recorder.facts |= {
+            "task": task,
+            **({"outputs": int(num_classes)} if num_classes else {}),
+            **describe_model(self._probe.model),
+            **describe_optimizers(self._optimizers, self._probe.model),
+            **_facts(facts or {}),
+        }
+        self._answers = AnswerWatch(model, self._probe, self._guard, looks=preset == "thorough")
+        self._every = EveryStep()
+        self._step = 0
+        self._taken: dict[str, int] = {}  # rows of each signal that `take` has given
+        self._all = Signals()
+        self._closed = False
+        self._arm(False)
+
+    def step(
+        self, loss: Tensor | float, batch: Any = None, *, grad_norm: Tensor | float | None = None
+    ) -> None:
+        """Say that one step of the optimizer is done.
+
+        `loss` is the training loss of this step (one number); `batch` its inputs and targets; `grad_norm`
+        what the gradient measured before it was clipped, as `clip_grad_norm_` returns it.
+
+        Raises: TypeError when the loss is no number, ValueError when it is more than one.
+        """
+        step = self._step
+        value = self._looked_at(_one_number(loss), batch)
+        figures = {"loss": value, "learning_rate": self._optimizers[0].param_groups[0].get("lr", math.nan)}
+        if grad_norm is not None:
+            figures["raw_grad_norm"] = grad_norm
+        held = self._every.add(step, figures)
+        measured = self._probe.armed or self._probe.paired
+        if measured:
+            with self._guard("the row of a step"):
+                self._record(step, batch)
+            self._probe.disarm()
+        self._cadence.done(measured)
+        self._step = step + 1
+        self._arm(measured)
+        if held >= BUFFER:
+            self._flush()
+
+    def evaluate(self, **metrics: Any) -> None:
+        """Say what an evaluation found: any `train_...` and `val_...` figures, such as `val_loss=0.4`.
+
+        `train_losses` may be the loss of every training sample, `[samples]`: it shows labels that are wrong.
+
+        Raises: ValueError for a name that says of neither split, or a value that is no number.
+        """
+        step = max(self._step - 1, 0)
+        sample_losses = metrics.pop("train_losses", None)
+        found = {name: _metric(name, value) for name, value in metrics.items() if value is not None}
+        if sample_losses is not None:
+            found |= two_groups(_losses(sample_losses))
+        share = self._answers.eval_mode_share()
+        if share is not None:
+            found["eval_mode_share"] = share
+        self._recorder.evaluation(step, found)
+
+    def report(self, ended: str | None = None) -> Report:
+        """What the numbers mean so far; `ended` is `finished`, `stopped` or `failed` once it is known."""
+        return diagnose(self.signals, {"ended": ended} if ended else {})
+
+    @property
+    def signals(self) -> Signals:
+        """All rows so far, with the facts."""
+        self._flush()
+        self._all = self._all.extend(self._recorder.take())
+        return self._all
+
+    def take(self) -> Signals:
+        """The rows since the last `take`, with the facts: for a loop that streams them elsewhere."""
+        everything = self.signals
+        known, self._taken = self._taken, {name: len(series) for name, series in everything.items()}
+        new = {
+            name: Series(series.steps[n:], series.values[n:], series.layers)
+            for name, series in everything.items()
+            if len(series) > (n := known.get(name, 0))
+        }
+        return Signals(new, everything.facts)
+
+    def close(self) -> None:
+        """Take every hook off; the rows stay, and later steps add only what comes with every step."""
+        self._closed = True
+        self._answers.close()
+        self._probe.forget()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _arm(self, measured: bool) -> None:
+        """Hooks on for the next step when it is due, or may make a pair with the one just measured."""
+        whole = not self._closed and self._cadence.is_due(self._step)
+        if whole or (measured and not self._closed):
+            self._probe.arm(whole=whole)
+
+    def _looked_at(self, loss: Tensor | float, batch: Any) -> Tensor | float:
+        """The loss; where that needs no waiting, whether it is finite is looked at as well."""
+        if not self._answers.sees(loss):
+            return loss
+        value = float(loss)
+        if math.isfinite(value):
+            self._answers.forgive()
+        elif "non_finite_step" not in self._recorder.facts:
+            with self._guard("the origin of a value that is not finite"):
+                origin = self._answers.origin(self._step, batch)
+                self._recorder.facts |= {"non_finite_step": self._step, "non_finite_origin": origin}
+        return value
+
+    def _record(self, step: int, batch: Any) -> None:
+        whole, answers = self._probe.armed, self._answers.take()
+        if whole and answers is None and batch is not None:  # compiled with the hook inside
+            answers = sites.first_tensor(self._probe.replay(*_arguments(batch)))
+        row = self._probe.take()
+        if whole:
+            self._recorder.facts = {**self._probe.facts(), **self._recorder.facts}  # of the first row
+            row["train_mode"] = torch.tensor(float(self._answers.trains))
+            if answers is not None and answers.numel():
+                row |= measures.answer_figures(answers, self._task == "classification")
+            if batch is not None:
+                row |= self._batches.figures(batch, _width(answers))
+        if row:
+            self._recorder.due(step, *pack(row))
+
+    def _flush(self) -> None:
+        """Hand on what came with every step; what is on a device is copied together."""
+        for name, (steps, values) in self._every.take().items():
+            self._recorder.every_steps(steps, {name: values})
+            if name == "loss" and not np.all(np.isfinite(values)):
+                self._answers.looks = True  # waiting for the device does not matter any longer
+        if self._guard.error:
+            self._recorder.facts[UNMEASURED] = self._guard.error
+
+
+def _check(model: Any, task: Any, num_classes: Any) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"the monitor watches a torch model (nn.Module), but got {type(model).__name__}")
+    lazy = [name for name, p in model.named_parameters() if isinstance(p, nn.UninitializedParameter)]
+    if lazy:
+        raise ValueError(f"{lazy[0]} has no shape yet; run one batch through the model before it is watched")
+    if task not in TASKS:
+        raise ValueError(f"no task {task!r}; choose one of {', '.join(TASKS)}")
+    if num_classes is not None and not (isinstance(num_classes, Integral) and int(num_classes) > 0):
+        raise ValueError(f"num_classes is a whole number from 1, or None, but got {num_classes!r}")
+
+
+def _facts(given: Mapping[str, Any]) -> Facts:
+    """As plain numbers and text, which can be saved."""
+    facts: dict[str, float | int | str] = {}
+    for name, value in given.items():
+        if isinstance(value, str):
+            facts[name] = value
+        elif isinstance(value, Integral):
+            facts[name] = int(value)
+        elif isinstance(value, Real):
+            facts[name] = float(value)
+        else:
+            raise TypeError(f"a fact is a number or text, but {name} is {type(value).__name__}: {value!r}")
+    return facts
+
+
+def _one_number(loss: Any) -> Tensor | float:
+    if isinstance(loss, Tensor):
+        if loss.numel() != 1:
+            raise ValueError(
+                f"the loss of a step is one number, but got a tensor of shape {list(loss.shape)}; "
+                "take its mean, or give the losses of single samples to evaluate(train_losses=...)"
+            )
+        return loss.detach()
+    try:
+        return float(loss)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"the loss of a step is one number or a tensor of one, but got {type(loss).__name__}; "
+            "give step() what backward() was called on"
+        ) from error
+
+
+def _losses(given: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Losses of single samples, from wherever they are."""
+    values = given.detach().double().cpu().numpy() if isinstance(given, Tensor) else given
+    return np.asarray(values, float).reshape(-1)
+
+
+def _arguments(batch: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """How a model is most likely called with a batch."""
+    return ((), batch) if isinstance(batch, Mapping) else ((parts(batch)[0],), {})
+
+
+def _optimizers(given: Optimizer | Iterable[Optimizer]) -> tuple[Optimizer, ...]:
+    several = tuple(given) if isinstance(given, Iterable) else (given,)
+    for one in several:
+        if not isinstance(one, Optimizer):
+            raise TypeError(f"the monitor needs a torch optimizer, or several, but got {type(one).__name__}")
+    if not several:
+        raise TypeError("the monitor needs at least one optimizer, but got none")
+    return several
+
+
+def _metric(name: str, value: Any) -> float:
+    if not name.startswith(("train_", "val_")):
+        raise ValueError(
+            f"an evaluation is of the train or the val split, but got {name!r}; "
+            f"name it train_{name} or val_{name}"
+        )
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} needs one number, but got {value!r}") from error
+
+
+def _width(answers: Tensor | None) -> int | None:
+    """How many numbers the model answers for a sample, or a place of one."""
+    return answers.shape[measures.unit_axis(answers)] if answers is not None and answers.ndim > 1 else None

@@ -1,0 +1,283 @@
+"""Something is wrong with the data: with labels, inputs, their order, or the split.
+
+Notation
+    h       entropy of the classes within a batch, per due row           [n]
+    s, m    spread and mean of the numbers to predict within a batch     [n]
+    V       variance of all numbers to predict
+    B       samples in a batch
+    e, v    training and validation loss per evaluation                  [evaluations]
+    T       trivial loss
+The facts are those of `diagnostics/data.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from diagnostics.data import largest_share
+from diagnostics.evidence.learning import LEARNT, trivial_loss
+from diagnostics.evidence.suffering import finite, warn_if
+from diagnostics.evidence.trends import SIGNIFICANT, Values, mann_kendall
+from diagnostics.findings import Facts, Finding, Rule, Severity
+from diagnostics.signals import Signals
+
+KIND = "data-fault"
+
+ENOUGH = 500
+"""Labels that must all be the same before they count as constant (a class with a share of 1 % is missed by a
+chance of 0.7 %)."""
+
+ROWS = 5
+"""Due rows before anything is said about the order of the samples."""
+
+MIXED = 0.3
+"""Share of the variety that a batch of shuffled samples has, below which the samples came in order."""
+
+VARIETY = 0.1
+"""Entropy in nats below which the classes are too uneven to say so."""
+
+SMALLEST = 4
+"""Samples in a batch for the same."""
+
+FEWEST = 4
+"""Evaluations before validation is said never to have been better than guessing."""
+
+MEMORISED, FITTED = 0.5, 0.95
+"""Share of the trivial loss that the training loss must be below to count as learnt by heart; and as on the
+way to it, while validation only gets worse."""
+
+WILD = 3.0
+"""Times the trivial loss of a first loss that is rather the weights' fault (as in `bad-init-scale`)."""
+
+MANY = 100
+"""Training samples below which poor validation is rather the fault of too few."""
+
+SHIFT, LARGE_SHIFT = 0.1, 0.25
+"""Distance of training and validation labels worth a word, and a warning (house rule: a quarter of the
+validation labels would have to be others)."""
+
+CHANCE = 1e-4
+"""How rarely chance alone may give such a distance."""
+
+COPIES = 0.5
+"""Share of validation samples that are training samples too from which validation says little (a warning)."""
+
+WIDE = 4
+"""Columns of x below which samples are equal by nature."""
+
+
+def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
+    """One finding for each thing that is wrong with the data."""
+    yield from _not_finite(signals, facts)
+    constant = list(_constant_labels(signals, facts))
+    yield from constant
+    yield from _out_of_range(signals, facts)
+    if not constant:
+        yield from _in_order(signals, facts)
+        yield from _unrelated(signals, facts)
+    yield from _split(facts)
+
+
+def _not_finite(signals: Signals, facts: Facts) -> Iterator[Finding]:
+    for name, known, what in (("y_bad", "label_bad", "labels"), ("x_bad", "feature_bad", "input entries")):
+        bad = np.flatnonzero(signals[name].values > 0) if name in signals else np.array([], dtype=int)
+        number = float(facts.get(known, 0.0))
+        if not len(bad) and not number > 0:
+            continue
+        step = int(signals[name].steps[bad[0]]) if len(bad) else 0
+        seen = float(signals[name].values[bad[0]]) if len(bad) else number
+        where = f"in the batch of step {step}" if len(bad) else "in the data"
+        cause = f"{seen:.0f} {what} {where} are NaN or infinite{_columns(signals, name)}"
+        remedy = "drop these samples, or fill the gaps (with the feature's median) before training"
+        yield Finding(KIND, Severity.WARNING, step, finite({name: seen}), cause, remedy)
+
+
+def _columns(signals: Signals, name: str) -> str:
+    """The features whose mean is not finite, as the end of a sentence."""
+    if name != "x_bad" or "feature_mean" not in signals:
+        return ""
+    means = signals["feature_mean"]
+    bad = [means.layers[i] for i in np.flatnonzero(~np.all(np.isfinite(means.values), axis=0))]
+    return f" ({', '.join(bad[:3])}{' and others' if len(bad) > 3 else ''})" if bad else ""
+
+
+def _constant_labels(signals: Signals, facts: Facts) -> Iterator[Finding]:
+    known = facts.get("label_constant") == 1 or facts.get("trivial_loss") == 0
+    low, high = _range(signals)
+    number = _labels_seen(signals, facts)
+    if not known and not (low == high and number >= ENOUGH):
+        return
+    value = f" ({low:.4g})" if low == high else ""
+    cause = f"all labels are the same{value}: there is nothing to learn"
+    remedy = "check how the labels are read: the column, the folder names, what a missing label becomes"
+    yield Finding(KIND, Severity.FATAL, 0, {"labels_seen": number}, cause, remedy)
+
+
+def _out_of_range(signals: Signals, facts: Facts) -> Iterator[Finding]:
+    if facts.get("task") != "classification":
+        return
+    _, high = _range(signals)
+    high = max(high, float(facts.get("label_max", -math.inf)))
+    outputs = max(2.0, float(facts.get("outputs", _last(signals, "answer_width"))))
+    if math.isfinite(outputs) and math.isfinite(high) and high >= outputs:
+        cause = f"the labels go up to {high:.0f}, but the model has answers for 0 to {outputs - 1:.0f} only"
+        remedy = f"count the classes from 0, or give the model {high + 1:.0f} outputs"
+        evidence = {"largest_label": high, "outputs": outputs}
+        yield Finding(KIND, Severity.WARNING, _first_above(signals, outputs), evidence, cause, remedy)
+
+
+def _first_above(signals: Signals, outputs: float) -> int:
+    if "y_max" not in signals:
+        return 0
+    over = np.flatnonzero(signals["y_max"].values >= outputs)
+    return int(signals["y_max"].steps[over[0]]) if len(over) else 0
+
+
+def _in_order(signals: Signals, facts: Facts) -> Iterator[Finding]:
+    """Batches with far less variety than shuffled ones would have."""
+    size, total = _batch_size(signals, facts), trivial_loss(signals, facts)
+    if not (size >= SMALLEST and total > 0):
+        return
+    of_task = _variety_of_numbers if facts.get("task") == "regression" else _variety_of_classes
+    variety, single, sure = of_task(signals, facts, size, total)
+    if len(variety) < ROWS or not sure or float(np.mean(variety)) >= MIXED:
+        return
+    evidence = {
+        "variety_in_batches": float(np.mean(variety)),
+        "single_class_batches": single,
+        "batch_size": size,
+    }
+    cause = (
+        f"the batches hold {float(np.mean(variety)):.0%} of the variety of labels that shuffled ones would"
+        f"{f', and {single:.0%} of them a single class' if single > 0 else ''}: the samples come in "
+        "the order of their labels"
+    )
+    remedy = "shuffle the training samples before every epoch (DataLoader(..., shuffle=True))"
+    step = int(signals["loss"].steps[0])
+    kept = finite(evidence)
+    yield Finding(KIND, warn_if(not _validates_well(signals, facts)), step, kept, cause, remedy)
+
+
+def _variety_of_classes(
+    signals: Signals, facts: Facts, size: float, total: float
+) -> tuple[Values, float, bool]:
+    """Entropy of each batch over that of shuffled ones; share of single-class batches; whether no chance
+    gives so many.
+    m samples of a shuffled batch are not of the largest class, so that a batch has a single class in exp(-m)
+    of cases."""
+    if "y_entropy" not in signals or total <= VARIETY:
+        return np.array([]), math.nan, False
+    h = _finite(signals, "y_entropy")
+    single = float(np.mean(h < 1e-9)) if len(h) else math.nan
+    m = size * (1 - largest_share(total, int(facts.get("outputs", 2))))
+    return h / min(total, math.log(size)), single, single * len(h) * m > -math.log(CHANCE)
+
+
+def _variety_of_numbers(
+    signals: Signals, facts: Facts, size: float, total: float
+) -> tuple[Values, float, bool]:
+    """Variance of each batch over that of all numbers; whether the batches' means vary with them."""
+    s, m = _finite(signals, "y_spread"), _finite(signals, "y_mean")
+    return s**2 / total, math.nan, len(m) > 1 and float(np.var(m)) > total / 2
+
+
+def _validates_well(signals: Signals, facts: Facts) -> bool:
+    v, total = _finite(signals, "val_loss"), trivial_loss(signals, facts)
+    return bool(len(v) and math.isfinite(total) and float(np.median(v[-3:])) < MEMORISED * total)
+
+
+def _unrelated(signals: Signals, facts: Facts) -> Iterator[Finding]:
+    """Training fits by heart what validation shows to have no rule."""
+    e, v, trivial = _finite(signals, "train_loss"), _finite(signals, "val_loss"), trivial_loss(signals, facts)
+    if min(len(e), len(v)) < FEWEST or not trivial > 0 or float(facts.get("train_samples", MANY)) < MANY:
+        return
+    if float(signals["loss"].values[0]) > WILD * trivial:
+        return  # a wild start spoils validation as well
+    fitted = float(np.median(e[-3:])) / trivial
+    by_heart = fitted < MEMORISED or (fitted < FITTED and _only_worse(v, trivial))
+    if not by_heart or float(np.min(v)) < LEARNT * trivial or _guesses_well(signals, facts, trivial):
+        return
+    cause = (
+        f"the labels look unrelated to the inputs: the training loss fell to {float(e[-1]):.4g}, but the "
+        f"validation loss was never below {float(np.min(v)):.4g}, and guessing has {trivial:.4g}"
+    )
+    remedy = (
+        "check that every label belongs to its input (an index shuffled for one and not for the other), "
+        "and that validation data are prepared like training data"
+    )
+    evidence = {"train_loss": float(e[-1]), "best_val_loss": float(np.min(v)), "trivial_loss": trivial}
+    step = int(signals["val_loss"].steps[FEWEST - 1])
+    yield Finding(KIND, Severity.WARNING, step, evidence, cause, remedy)
+
+
+def _only_worse(v: Values, trivial: float) -> bool:
+    """Whether the validation loss has risen from its beginning on."""
+    rise = float(np.median(v[-3:]) - np.median(v[:3]))
+    return mann_kendall(v) > SIGNIFICANT and rise > (1 - LEARNT) * trivial
+
+
+def _guesses_well(signals: Signals, facts: Facts, trivial: float) -> bool:
+    """Whether validation accuracy is above that of guessing, although the loss is not (overconfidence)."""
+    accuracy = _finite(signals, "val_accuracy")
+    guess = largest_share(trivial, int(facts.get("outputs", 2)))
+    return bool(len(accuracy) and float(np.median(accuracy[-3:])) > guess + 0.15 * (1 - guess))
+
+
+def _split(facts: Facts) -> Iterator[Finding]:
+    shift = float(facts.get("label_shift", 0.0))
+    if shift > SHIFT and float(facts.get("label_shift_chance", 1.0)) < CHANCE:
+        unseen = float(facts.get("label_unseen", 0.0))
+        more = (
+            f"; {unseen:.0%} of the validation labels are of classes without a training sample"
+            if unseen
+            else ""
+        )
+        cause = f"training and validation labels differ in distribution by {shift:.0%}{more}"
+        remedy = "split at random, with equal shares of each class (stratified)"
+        evidence = {"label_shift": shift, "label_unseen": unseen}
+        yield Finding(KIND, warn_if(shift > LARGE_SHIFT), 0, finite(evidence), cause, remedy)
+    copies = float(facts.get("duplicates_across_split", 0.0))
+    if copies > 0.01 and float(facts.get("feature_count", 0)) >= WIDE:
+        cause = f"{copies:.1%} of the validation samples are among the training samples: validation flatters"
+        remedy = "drop duplicates before splitting, or split by group"
+        severity = warn_if(copies > COPIES)
+        yield Finding(KIND, severity, 0, {"duplicates_across_split": copies}, cause, remedy)
+
+
+def _range(signals: Signals) -> tuple[float, float]:
+    low, high = _finite(signals, "y_min"), _finite(signals, "y_max")
+    return (float(low.min()), float(high.max())) if len(low) and len(high) else (math.nan, math.nan)
+
+
+def _labels_seen(signals: Signals, facts: Facts) -> float:
+    if "batch_size" in signals:
+        return float(np.sum(_finite(signals, "batch_size")))
+    rows = len(signals["y_min"]) if "y_min" in signals else 0
+    return rows * float(facts.get("batch_size", 1))
+
+
+def _batch_size(signals: Signals, facts: Facts) -> float:
+    known = _finite(signals, "batch_size")
+    return float(np.median(known)) if len(known) else float(facts.get("batch_size", math.nan))
+
+
+def _last(signals: Signals, name: str) -> float:
+    return float(signals[name].values[-1]) if name in signals else math.nan
+
+
+def _finite(signals: Signals, name: str) -> Values:
+    if name not in signals:
+        return np.array([])
+    values = signals[name].values
+    return np.asarray(values[np.isfinite(values)])
+
+
+RULE = Rule(
+    name=KIND,
+    needs={"loss": 1},
+    check=check,
+    source="house rules; order: a batch of shuffled samples has nearly the entropy of all",
+)

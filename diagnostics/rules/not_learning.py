@@ -1,0 +1,177 @@
+"""A training that is no better than an answer that looks at no input, after it has had its chance.
+
+Notation
+    path    way of the matrix that moved most, over its norm at the start
+    u       norm of an update over the norm of its matrix          [due rows, matrices]
+    g       norm of a gradient                                     [due rows, matrices]
+    effort  steps so far, each counted by its learning rate over the highest one
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from diagnostics.evidence.learning import Standing, standing
+from diagnostics.evidence.movement import effort, movement, standstill
+from diagnostics.evidence.trends import mean_blocks
+from diagnostics.findings import Facts, Finding, Rule, Severity
+from diagnostics.signals import Signals
+
+PATIENCE = 300.0
+"""Steps at the full learning rate that a training is given whose layers move as they should (house rule:
+the plateaus at the start of deep sigmoid and of recurrent networks mostly end before)."""
+
+SHARE = 0.3
+"""The same as a share of the planned steps, for short trainings: what lasts longer leaves no time."""
+
+LEAST = 60.0
+"""The least it is given, however short the training is planned, and one that answers blindly."""
+
+ENOUGH = 0.5
+"""Times its first norm that the matrix that moves most must have travelled to have had its chance: below
+that the training is given more time (house rule: five times what is needed to say anything)."""
+
+SLOW = 2.0
+"""Times the patience with a training that has moved less."""
+
+HOPELESS = 40.0
+"""The same for a training of which something shows that waiting is of no use."""
+
+STANDSTILL = 28.0
+"""The same for one whose weights cannot get anywhere: see `standstill`."""
+
+HUGE = 0.3
+"""Update over weights from which a step replaces what was learnt (house rule: a hundred times the usual)."""
+
+REPLACED = 1.0
+"""Update over weights that one step must have reached in most matrices to have replaced them."""
+
+JUMPED = 2.0
+"""Times the trivial loss that the loss must have jumped to as well: then nothing good came of it."""
+
+BLIND = 1e-4
+"""Spread of the answers over their size below which they are the same for all inputs (house rule: a
+hundredth of what networks with a right scale begin with)."""
+
+SEVERAL = 8
+"""Samples in a batch from which on their answers can be compared (house rule)."""
+
+GROWS = 3.0
+"""Times its value at the start that the spread of the answers must have grown to count as coming up."""
+
+ROWS = 3
+"""Due rows that must agree on any of it."""
+
+CONFIRM = 0.75
+"""Share of the steps after which it must already have stood as still as now (DIAGNOSES.md: confirmed over a
+second window)."""
+
+
+def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
+    """A training loss at or above 0.97 of the trivial predictor's that has stood still for two windows."""
+    now = standing(signals, facts)
+    if not now.stuck or not math.isfinite(now.now) or math.isnan(now.trivial):
+        return
+    hopeless, moved = _hopeless(signals, facts, now), movement(signals)
+    if effort(signals, facts) < _patience(hopeless, moved, facts):
+        return
+    earlier = signals.until(int(signals.last_step * CONFIRM))
+    if not standing(earlier, facts).stuck:
+        return
+    evidence = {
+        "loss_now": now.now,
+        "trivial_loss": now.trivial,
+        "lowest_loss": now.best,
+        "steps": float(signals.last_step + 1),
+    }
+    if math.isfinite(moved):
+        evidence["movement"] = moved
+    cause = _cause(now, signals.last_step + 1, moved, hopeless)
+    yield Finding("not-learning", Severity.FATAL, 0, evidence, cause, _remedy(hopeless, signals))
+
+
+def _patience(hopeless: str, moved: float, facts: Facts) -> float:
+    """Steps at the full learning rate to wait for: longer when little has moved, shorter without hope."""
+    if hopeless:
+        return {"no gradient": STANDSTILL, "no movement": STANDSTILL, "blind": LEAST}.get(hopeless, HOPELESS)
+    share = min(PATIENCE, max(LEAST, SHARE * float(facts.get("total_steps", math.inf))))
+    return share * SLOW if moved < ENOUGH else share
+
+
+def _hopeless(signals: Signals, facts: Facts, now: Standing) -> str:
+    """Why waiting is of no use, as a key of `WHY`; empty when nothing says so."""
+    if not {"update_norm", "weight_norm"} <= signals.keys():
+        return ""
+    still = standstill(signals, facts)
+    n = min(len(signals["update_norm"]), len(signals["weight_norm"]))
+    if still or n < ROWS:
+        return still
+    weight = np.maximum(signals["weight_norm"].values[:n], np.finfo(float).tiny)
+    u = np.minimum(signals["update_norm"].values[:n] / weight, 1 / np.finfo(float).eps)
+    if np.all(np.median(u[-ROWS:], axis=1) > HUGE):
+        return "huge steps"
+    highest = float(np.max(mean_blocks(signals["loss"].steps, signals["loss"].values, 50)))
+    if np.median(np.max(u, axis=0)) > REPLACED and highest > JUMPED * now.trivial:
+        return "replaced"
+    return "blind" if _is_blind(signals) else ""
+
+
+def _is_blind(signals: Signals) -> bool:
+    """Whether the model gives the same answer to every input, and ever more so or as much as before."""
+    if not {"answer_spread", "answer_scale", "batch_size"} <= signals.keys():
+        return False
+    if float(np.median(signals["batch_size"].values)) < SEVERAL:
+        return False
+    spread, scale = signals["answer_spread"].values, signals["answer_scale"].values
+    if min(len(spread), len(scale)) < ROWS:
+        return False
+    flat = bool(np.all(spread[-ROWS:] <= BLIND * scale[-ROWS:]))
+    return flat and float(np.median(spread[-ROWS:])) <= GROWS * max(float(spread[0]), BLIND * float(scale[0]))
+
+
+WHY = {
+    "huge steps": "; its steps are as large as its weights",
+    "replaced": "; its first steps replaced the weights, and nothing of use came after",
+    "no gradient": "; no gradient arrives at any of its layers",
+    "no movement": "; at this pace no layer moves as far as it must in the whole budget",
+    "blind": "; it gives the same answer to every input",
+}
+"""What shows that waiting is of no use, as the end of the cause."""
+
+
+def _cause(now: Standing, steps: int, moved: float, hopeless: str) -> str:
+    far = f", though a layer has moved {moved:.2g} times its size" if moved >= 1 else ""
+    return (
+        f"after {steps} steps the training loss is {now.now:.4g}, no better than the {now.trivial:.4g} of "
+        f"always giving the same answer{far}{WHY.get(hopeless, '')}"
+    )
+
+
+def _remedy(hopeless: str, signals: Signals) -> str:
+    rate = float(signals["learning_rate"].values[-1]) if "learning_rate" in signals else math.nan
+    if hopeless in ("huge steps", "replaced"):
+        to = f" from {rate:.2g} to about {rate / 100:.1g}" if rate > 0 else " a hundred times"
+        return f"lower the learning rate{to}, and begin anew: these weights are lost"
+    if hopeless == "no movement":
+        to = f" from {rate:.2g} to about {rate * 100:.1g}" if rate > 0 else " a hundred times"
+        return f"raise the learning rate{to}, and look at what makes the gradients so small"
+    if hopeless in ("no gradient", "blind"):
+        return (
+            "begin anew with another init, activation or norm (init = kaiming_normal, "
+            "activation = leaky_relu, norm = layer)"
+        )
+    return (
+        "first check that inputs and labels belong together; then try learning rates ten times lower and "
+        "higher, another init, and a norm"
+    )
+
+
+RULE = Rule(
+    name="not-learning",
+    needs={"loss": 40},
+    check=check,
+    source="DIAGNOSES.md: 0.97 of the trivial predictor's loss; patience and windows are house rules",
+)

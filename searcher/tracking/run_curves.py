@@ -1,0 +1,111 @@
+"""The curves of any MLflow run, whoever logged it, as signals."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from diagnostics import Series, Signals
+from diagnostics.curves import completed, signal_of
+from searcher.errors import NotFound, SearcherError, TrackingError
+from searcher.lock import sqlite_file
+from searcher.records import SIGNALS
+from searcher.tracking.mlflow_store import connect
+
+Points = Sequence[tuple[int, int, float]]
+"""What MLflow keeps of a metric: step, time in milliseconds, value."""
+
+ENDED = {"FINISHED": "finished", "KILLED": "stopped", "FAILED": "failed"}
+"""How a run ended, by its status in MLflow; a run in any other state goes on."""
+
+LOSSES = {"loss", "train_loss", "val_loss"}
+
+
+@dataclass(frozen=True)
+class RunCurves:
+    """What a run's record tells: its name, its signals with their facts, and which metric each is.
+
+    `whole`: a trial of searcher or a monitor left all of its signals there.
+    """
+
+    name: str
+    signals: Signals
+    metrics: Mapping[str, str]
+    whole: bool = False
+
+
+def read_run(uri: str, run_id: str) -> RunCurves:
+    """The signals of a run: all of them where its artifacts hold them, else the curves of its metrics.
+
+    Raises: NotFound when there is no such run, or none of its metrics is a loss; TrackingError.
+    """
+    file = sqlite_file(uri)
+    if file is not None and not file.exists():
+        raise NotFound(f"there is no MLflow record at {uri}; name another one with --tracking-uri")
+    with _reading(uri, run_id):
+        client = connect(uri)
+        run = client.get_run(run_id)
+        name = run.info.run_name or run_id
+        facts = {"ended": ENDED[run.info.status]} if run.info.status in ENDED else {}
+        if any(entry.path == SIGNALS for entry in client.list_artifacts(run_id)):
+            with tempfile.TemporaryDirectory() as folder:
+                signals = Signals.load(client.download_artifacts(run_id, SIGNALS, folder))
+            return RunCurves(name, Signals(signals, {**facts, **signals.facts}), {}, whole=True)
+        histories = {
+            key: [
+                (point.step, point.timestamp, point.value) for point in client.get_metric_history(run_id, key)
+            ]
+            for key in run.data.metrics
+            if signal_of(key) is not None
+        }
+    metrics = chosen(histories)
+    if not LOSSES & metrics.keys():
+        logged = ", ".join(sorted(run.data.metrics)) or "none"
+        raise NotFound(
+            f"run {run_id} has no metric that is a loss, its metrics are: {logged}; "
+            "log one as loss (of each step), train_loss or val_loss (of each evaluation)"
+        )
+    curves = {signal: _series(histories[key]) for signal, key in metrics.items()}
+    if any(signal.endswith("_accuracy") for signal in curves):
+        facts["task"] = "classification"
+    return RunCurves(name, Signals(completed(curves), facts), metrics)
+
+
+def chosen(histories: Mapping[str, Points]) -> dict[str, str]:
+    """The metric for each signal: the one of the signal's own name, else the one with most points."""
+    found: dict[str, str] = {}
+    for key in sorted(histories, key=lambda key: (signal_of(key) != key, -len(histories[key]), key)):
+        found.setdefault(str(signal_of(key)), key)
+    return found
+
+
+def _series(points: Points) -> Series:
+    """The points by step; by time where all were logged at one step."""
+    several = len({step for step, _, _ in points}) > 1
+    ordered = sorted(points) if several else sorted(points, key=lambda point: point[1])
+    steps = [step for step, _, _ in ordered] if several else range(len(ordered))
+    return Series(np.array(steps), np.array([value for _, _, value in ordered]))
+
+
+@contextmanager
+def _reading(uri: str, run_id: str) -> Iterator[None]:
+    """Errors of MLflow in our own words."""
+    try:
+        yield
+    except SearcherError:
+        raise
+    except Exception as error:
+        if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
+            raise NotFound(
+                f"no run {run_id!r} is in the MLflow record at {uri}; copy the id from the run's page, "
+                "or name another record with --tracking-uri"
+            ) from None
+        first = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        raise TrackingError(
+            f"the MLflow record at {uri} cannot be read: {first}; check the address and that the server "
+            "is running, or name another one with --tracking-uri"
+        ) from error

@@ -1,0 +1,251 @@
+"""The rules that read the loss: sick, healthy and too short curves, and what a person is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from diagnostics.findings import Finding, Severity
+from diagnostics.measuring.thinning import thin
+from diagnostics.rules import (
+    diverging,
+    exploding_gradients,
+    loss_spike,
+    non_finite,
+    not_learning,
+    oscillating,
+    plateau,
+)
+from diagnostics.signals import Series, Signals
+
+Curve = np.ndarray[Any, np.dtype[np.float64]]
+
+N = 600
+T = np.arange(N)
+FACTS: dict[str, float | int | str] = {
+    "trivial_loss": 2.3,
+    "total_steps": N,
+    "task": "classification",
+    "outputs": 10,
+}
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng()
+
+
+def noisy(x: Curve, rng: np.random.Generator, share: float = 0.05) -> Curve:
+    return x * (1 + share * rng.normal(size=len(x)))
+
+
+def of(loss: Curve, **more: tuple[Any, Any]) -> Signals:
+    return Signals.of({"loss": (range(len(loss)), loss), **more})
+
+
+def layered(
+    loss: Curve, ratio: float | Curve = 0.003, gradient: float | Curve = 0.1, every: int = 5, **more: Any
+) -> Signals:
+    """Two matrices of norm 10 with these updates and gradients over them, looked at every few steps."""
+    due = np.arange(0, len(loss), every)
+
+    def series(values: float | Curve, names: tuple[str, ...]) -> Series:
+        column = np.broadcast_to(np.asarray(values, float), (len(due),))
+        return Series(due, np.repeat(column[:, None], 2, axis=1) if names else column, names)
+
+    names = ("hidden1.linear.weight", "head.weight")
+    rows = {
+        "weight_norm": series(10.0, names),
+        "update_norm": series(10.0 * np.asarray(ratio), names),
+        "grad_norm": series(10.0 * np.asarray(gradient), names),
+        "total_grad_norm": series(14.1 * np.asarray(gradient), ()),
+    }
+    return Signals({**of(loss, **more), **rows})
+
+
+def said(rule: Any, signals: Signals, facts: Mapping[str, Any] = FACTS) -> list[Finding]:
+    return list(rule.RULE.check(signals, {**facts, **signals.facts}))
+
+
+def falling(rng: np.random.Generator) -> Curve:
+    return noisy(2.3 * np.exp(-T / 100) + 0.05, rng)
+
+
+HEALTHY: dict[str, Callable[[np.random.Generator], Curve]] = {
+    "learns": falling,
+    "learns slowly": lambda r: noisy(2.3 * (1 - 0.3 * T / N), r),
+    "starts with a plateau": lambda r: noisy(np.where(T < 100, 2.3, 2.3 * np.exp(-(T - 100) / 80) + 0.05), r),
+    "is noisy": lambda r: np.abs(r.normal(1.0, 0.8, N)) * (0.2 + 2.2 * np.exp(-T / 80)),
+    "catapult": lambda r: noisy(2.3 * np.exp(-T / 100) + 200 * np.exp(-np.abs(T - 12) / 3), r),
+    "begins far up": lambda r: noisy(400 * np.exp(-T / 40) + 2.3 * np.exp(-T / 100), r),
+}
+RULES = (diverging, exploding_gradients, loss_spike, non_finite, not_learning, oscillating, plateau)
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_healthy_curves_get_no_warning_at_any_step(name: str, rng: np.random.Generator) -> None:
+    for _ in range(5):
+        signals = layered(HEALTHY[name](rng))
+        for step in range(5, N, 15):
+            cut = signals.until(step)
+            for rule in RULES:
+                alarms = [f for f in said(rule, cut) if f.severity > Severity.INFO]
+                assert alarms == [], (step, alarms)
+
+
+def test_too_little_says_nothing(rng: np.random.Generator) -> None:
+    curves: list[Curve] = [np.full(12, 2.3), noisy(np.full(12, 2.3), rng), 2.3 * np.exp2(np.arange(12.0))]
+    for curve in curves:
+        for rule in RULES:
+            assert said(rule, layered(curve)) == []
+
+
+# ------------------------------------------------------------------ diverging
+
+
+def test_a_loss_hundreds_of_times_its_start_is_called_after_a_few_steps(rng: np.random.Generator) -> None:
+    for _ in range(10):
+        at = int(rng.integers(2, 100))
+        loss = noisy(np.where(at > T, 2.3, 900.0), rng)
+        (finding,) = said(diverging, of(loss[: at + 30]))
+        assert finding.severity is Severity.FATAL and finding.step == at
+        assert "left its level" in finding.cause
+
+
+def test_a_high_single_batch_at_the_start_is_no_level_to_leave(rng: np.random.Generator) -> None:
+    loss = noisy(np.full(50, 2.0), rng)
+    loss[0] = 0.001
+    assert said(diverging, of(loss), {}) == []
+
+
+def test_a_divergence_is_found_in_the_thinned_rows_of_a_long_training(rng: np.random.Generator) -> None:
+    n = 20_000
+    at = int(rng.integers(5000, 9000))
+    loss = noisy(np.where(np.arange(n) < at, 0.2, 30.0), rng)
+    signals = Signals({"loss": thin(Series(np.arange(n), loss))})
+    (finding,) = said(diverging, signals)
+    assert abs(finding.step - at) < 200
+    assert finding.evidence["steps_above"] == pytest.approx(n - at, abs=200)
+    assert said(diverging, signals.until(at)) == []
+
+
+# --------------------------------------------------------------- not-learning
+
+
+def test_a_training_that_stands_at_the_level_of_guessing_is_given_up(rng: np.random.Generator) -> None:
+    called = 0
+    for _ in range(10):
+        found = said(not_learning, layered(noisy(np.full(N, 2.3), rng, 0.02)))
+        called += len(found)
+        for finding in found:
+            assert finding.severity is Severity.FATAL
+            assert "no better than the 2.3" in finding.cause
+    assert called >= 8
+
+
+HOPELESS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "no gradient": ({"ratio": 0.0, "gradient": 0.0}, "no gradient arrives", "init"),
+    "huge steps": (
+        {"ratio": 0.8},
+        "as large as its weights",
+        "lower the learning rate from 0.3 to about 0.003",
+    ),
+    "no movement": ({"ratio": 2e-6}, "no layer moves", "raise the learning rate from 0.3 to about 3e+01"),
+}
+
+
+@pytest.mark.parametrize("name", HOPELESS)
+def test_what_shows_that_waiting_is_of_no_use_is_said_early(name: str, rng: np.random.Generator) -> None:
+    settings, why, remedy = HOPELESS[name]
+    called = []
+    for _ in range(10):
+        loss, rate = noisy(np.full(100, 2.3), rng, 0.02), (range(100), np.full(100, 0.3))
+        called += said(not_learning, layered(loss, **settings, learning_rate=rate))
+    assert len(called) >= 6
+    assert all(why in f.cause and remedy in f.remedy for f in called)
+
+
+def test_a_training_that_answers_blindly_is_given_up_and_one_that_wakes_up_is_not(
+    rng: np.random.Generator,
+) -> None:
+    loss = noisy(np.full(120, 2.3), rng, 0.01)
+    due = range(0, 120, 5)
+    blind: dict[str, Any] = {
+        "answer_spread": (due, np.full(24, 1e-9)),
+        "answer_scale": (due, np.full(24, 0.1)),
+    }
+    blind["batch_size"] = (due, np.full(24, 32.0))
+    single = {**blind, "batch_size": (due, np.ones(24))}  # of one answer there is no spread
+    waking = {**blind, "answer_spread": (due, 1e-9 * 2.0 ** np.arange(24))}
+    found = [f for _ in range(10) for f in said(not_learning, layered(noisy(loss, rng, 0.01), **blind))]
+    assert len(found) >= 5 and "the same answer to every input" in found[0].cause
+    assert said(not_learning, layered(loss, **waking)) == []
+    assert said(not_learning, layered(loss, **single)) == []
+
+
+def test_nothing_is_said_where_the_trivial_loss_is_unknown(rng: np.random.Generator) -> None:
+    assert said(not_learning, layered(noisy(np.full(N, 2.3), rng, 0.02)), {}) == []
+
+
+# ----------------------------------------------------------------- loss-spike
+
+
+def test_a_jump_that_came_back_is_a_remark(rng: np.random.Generator) -> None:
+    for width in (3, 30):
+        at = int(rng.integers(200, 400))
+        loss = falling(rng) + 6.0 * ((at <= T) & (at + width > T))
+        (finding,) = said(loss_spike, of(loss))
+        assert finding.severity is Severity.INFO and abs(finding.step - at) <= 15
+        assert "came back" in finding.cause
+
+
+def test_the_noise_of_single_samples_is_no_row_of_spikes(rng: np.random.Generator) -> None:
+    assert said(loss_spike, of(rng.normal(size=N) ** 2)) == []
+
+
+# ---------------------------------------------------------------- oscillating
+
+
+def test_swings_without_a_way_down_are_found(rng: np.random.Generator) -> None:
+    for period in (40, 70):
+        loss = noisy(1.9 + 0.8 * np.sin(2 * np.pi * T / period + rng.uniform(0, 6)), rng)
+        (finding,) = said(oscillating, of(loss, learning_rate=(T, np.full(N, 0.5))))
+        assert finding.severity is Severity.WARNING
+        assert "swings" in finding.cause and "from 0.5 to about 0.1" in finding.remedy
+
+
+def test_swings_of_the_evaluations_are_seen_where_batches_hide_them(rng: np.random.Generator) -> None:
+    loss = noisy(np.full(N, 1.8), rng, 0.4)
+    e = 1.8 + 0.7 * np.where(np.arange(30) % 2, 1, -1) * rng.uniform(0.7, 1, 30)
+    found = said(oscillating, of(loss, train_loss=(range(19, N, 20), e)))
+    assert [f.kind for f in found] == ["oscillating"]
+
+
+def test_noise_is_no_swing(rng: np.random.Generator) -> None:
+    for share in (0.05, 0.5):
+        assert said(oscillating, of(noisy(np.full(N, 1.5), rng, share))) == []
+
+
+# -------------------------------------------------------------------- plateau
+
+
+def test_a_standstill_above_the_other_trials_is_a_warning_and_alone_a_remark(
+    rng: np.random.Generator,
+) -> None:
+    signals = layered(noisy(1.5 + 0.8 * np.exp(-T / 50), rng, 0.02))
+    (finding,) = said(plateau, signals, {**FACTS, "sibling_train_loss": 0.2})
+    assert finding.severity is Severity.WARNING and "other trials of this study reached 0.2" in finding.cause
+    (finding,) = said(plateau, signals)
+    assert finding.severity is Severity.INFO
+    near = {**FACTS, "sibling_train_loss": 0.2, "sibling_val_loss": 1.5}
+    validated = Signals({**signals, "val_loss": Series(np.array([599]), np.array([1.55]))})
+    assert said(plateau, validated, near)[0].severity is Severity.INFO
+
+
+def test_what_still_falls_or_is_low_is_no_plateau(rng: np.random.Generator) -> None:
+    facts = {**FACTS, "sibling_train_loss": 0.2}
+    assert said(plateau, layered(noisy(2.3 * (1 - 0.4 * T / N), rng, 0.02)), facts) == []
+    assert said(plateau, layered(noisy(0.4 + 2 * np.exp(-T / 50), rng, 0.02)), facts) == []
