@@ -56,8 +56,7 @@ EXPLAINS: Mapping[str, tuple[str, ...]] = {
         *POOR,
         *VIOLENT,
         *LAMED,
-        *("learning-rate-too-high", "clipping-dominates", "weight-blowup", "batch-too-large"),
-        *("noisy-gradients", "overfitting"),
+        *("learning-rate-too-high", "clipping-dominates", "weight-blowup", "overfitting", "still-improving"),
     ),
     "mode-mismatch": (
         *POOR,
@@ -97,7 +96,7 @@ EXPLAINS: Mapping[str, tuple[str, ...]] = {
     ),
     "dropout-too-high": (*POOR, "noisy-gradients", "learning-rate-too-low", "dead-units", "oscillating"),
     "noisy-gradients": ("oscillating", "loss-spike", "plateau", "underfitting"),
-    "batch-too-large": ("still-improving", "plateau", "underfitting"),
+    "batch-too-large": ("plateau", "underfitting"),
     "label-noise": ("overfitting", "plateau", "underfitting"),
     # what happens inside
     "exploding-gradients": (

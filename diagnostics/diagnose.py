@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnostics.causes import attach
-from diagnostics.findings import UNMEASURED, Facts, Finding, Report, Rule
+from diagnostics.findings import UNMEASURED, Facts, Finding, Report, Rule, Verdict
 from diagnostics.rules import RULES
 from diagnostics.signals import Signals
 from diagnostics.verdict import judge
@@ -20,7 +20,11 @@ def diagnose(signals: Signals, facts: Facts | None = None, rules: Sequence[Rule]
     """
     known = {**signals.facts, **(facts or {})}
     findings, not_run, errors = run_rules(signals, known, rules)
-    verdict, statistics = judge(signals, known, findings)
+    try:
+        verdict, statistics = judge(signals, known, findings)
+    except Exception as error:  # what was found stands all the same
+        verdict, statistics = Verdict.INCOMPLETE, {}
+        errors["verdict"] = f"{type(error).__name__}: {error}"
     return Report(verdict, findings, statistics, not_run, errors)
 
 

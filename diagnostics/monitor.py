@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -19,24 +18,31 @@ from diagnostics.measuring.answers import AnswerWatch
 from diagnostics.measuring.batch import BatchWatch, parts
 from diagnostics.measuring.cadence import Cadence, cadence_of
 from diagnostics.measuring.everystep import EveryStep
+from diagnostics.measuring.given import (
+    check_model,
+    metric_value,
+    one_number,
+    plain_facts,
+    sample_losses,
+    several_optimizers,
+)
 from diagnostics.measuring.groups import two_groups
 from diagnostics.measuring.hooks import Guard
+from diagnostics.measuring.measures import Row
 from diagnostics.measuring.modes import describe_model, describe_optimizers
 from diagnostics.measuring.probe import Probe, pack
 from diagnostics.measuring.recorder import BUFFER, Recorder
 from diagnostics.signals import Series, Signals
 
-TASKS = ("classification", "regression")
-
 
 class Monitor:
     """Watches a training from inside its loop; never changes it.
 
-    `optimizer` is one or several; `task` says what the loss means (`classification` or `regression`);
-    `num_classes` makes label figures possible before the first answer is seen. `preset` (`light`,
-    `normal`, `thorough`) is the share of the training's time that measuring may take: 0.3, 1 or 5 %; or
-    `cadence` says it in another way (see `diagnostics.measuring.cadence`). `facts` are things only the
-    loop knows, such as `clip_norm` or `total_steps`.
+    `optimizer` is one or several; `task` says what the loss means: `classification`, `regression`, or
+    `other` for one without a level, such as a reward or a game of two models. `num_classes` makes label
+    figures possible before the first answer is seen. `preset` (`light`, `normal`, `thorough`) is the share of
+    the training's time that measuring may take: 0.3, 1 or 5 %; or `cadence` says it in another way (see
+    `diagnostics.measuring.cadence`). `facts` are things only the loop knows, such as `clip_norm`.
 
     Raises: ValueError for a task, a preset or a number of classes that is none, or a model without shapes
     yet; TypeError for something that is no model, no optimizer or no fact.
@@ -53,8 +59,8 @@ class Monitor:
         cadence: Cadence | None = None,
         facts: Facts | None = None,
     ) -> None:
-        self._optimizers = _optimizers(optimizer)
-        _check(model, task, num_classes)
+        self._optimizers = several_optimizers(optimizer)
+        check_model(model, task, num_classes)
         self._cadence = cadence_of(preset) if cadence is None else cadence
         self._guard = Guard()
         self._probe = Probe(model, self._optimizers, self._guard)
@@ -66,7 +72,7 @@ class Monitor:
             **({"outputs": int(num_classes)} if num_classes else {}),
             **describe_model(self._probe.model),
             **describe_optimizers(self._optimizers, self._probe.model),
-            **_facts(facts or {}),
+            **plain_facts(facts or {}),
         }
         self._answers = AnswerWatch(model, self._probe, self._guard, looks=preset == "thorough")
         self._every = EveryStep()
@@ -87,15 +93,18 @@ class Monitor:
         Raises: TypeError when the loss is no number, ValueError when it is more than one.
         """
         step = self._step
-        value = self._looked_at(_one_number(loss), batch)
-        figures = {"loss": value, "learning_rate": self._optimizers[0].param_groups[0].get("lr", math.nan)}
+        value = self._looked_at(one_number(loss), batch)
+        figures = {"loss": value}
+        rate = self._optimizers[0].param_groups[0].get("lr")
+        if rate is not None:
+            figures["learning_rate"] = rate
         if grad_norm is not None:
-            figures["raw_grad_norm"] = grad_norm
+            figures["raw_grad_norm"] = one_number(grad_norm, "gradient norm")
         held = self._every.add(step, figures)
         measured = self._probe.armed or self._probe.paired
         if measured:
             with self._guard("the row of a step"):
-                self._record(step, batch)
+                self._record(step, value, batch)
             self._probe.disarm()
         self._cadence.done(measured)
         self._step = step + 1
@@ -111,10 +120,10 @@ class Monitor:
         Raises: ValueError for a name that says of neither split, or a value that is no number.
         """
         step = max(self._step - 1, 0)
-        sample_losses = metrics.pop("train_losses", None)
-        found = {name: _metric(name, value) for name, value in metrics.items() if value is not None}
-        if sample_losses is not None:
-            found |= two_groups(_losses(sample_losses))
+        each = metrics.pop("train_losses", None)
+        found = {name: metric_value(name, value) for name, value in metrics.items() if value is not None}
+        if each is not None:
+            found |= two_groups(sample_losses(each))
         share = self._answers.eval_mode_share()
         if share is not None:
             found["eval_mode_share"] = share
@@ -173,7 +182,7 @@ class Monitor:
                 self._recorder.facts |= {"non_finite_step": self._step, "non_finite_origin": origin}
         return value
 
-    def _record(self, step: int, batch: Any) -> None:
+    def _record(self, step: int, loss: Tensor | float, batch: Any) -> None:
         whole, answers = self._probe.armed, self._answers.take()
         if whole and answers is None and batch is not None:  # compiled with the hook inside
             answers = sites.first_tensor(self._probe.replay(*_arguments(batch)))
@@ -181,12 +190,25 @@ class Monitor:
         if whole:
             self._recorder.facts = {**self._probe.facts(), **self._recorder.facts}  # of the first row
             row["train_mode"] = torch.tensor(float(self._answers.trains))
-            if answers is not None and answers.numel():
-                row |= measures.answer_figures(answers, self._task == "classification")
+            row |= self._answer_figures(loss, answers, parts(batch)[1])
             if batch is not None:
-                row |= self._batches.figures(batch, _width(answers))
+                row |= self._batches.figures(batch, _width(answers, parts(batch)[1]))
         if row:
             self._recorder.due(step, *pack(row))
+
+    def _answer_figures(self, loss: Tensor | float, answers: Tensor | None, target: Any) -> Row:
+        """What the answers look like, and how the loss compares with the plain one of the same answers."""
+        if answers is None or not answers.numel() or not answers.ndim:
+            return {}
+        comparable = self._task != "other" and isinstance(target, Tensor) and target.ndim
+        known: Tensor | None = target if comparable else None
+        axis = measures.unit_axis(answers, known)
+        row: Row = {**measures.answer_figures(answers, self._task == "classification", axis)}
+        if known is not None:
+            plain = measures.plain_loss(answers, known.to(answers.device), self._task)
+            ratio = math.nan if plain is None else torch.as_tensor(loss, device=plain.device) / plain
+            row["loss_ratio"] = torch.as_tensor(ratio).float().reshape(())
+        return row
 
     def _flush(self) -> None:
         """Hand on what came with every step; what is on a device is copied together."""
@@ -198,83 +220,13 @@ class Monitor:
             self._recorder.facts[UNMEASURED] = self._guard.error
 
 
-def _check(model: Any, task: Any, num_classes: Any) -> None:
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"the monitor watches a torch model (nn.Module), but got {type(model).__name__}")
-    lazy = [name for name, p in model.named_parameters() if isinstance(p, nn.UninitializedParameter)]
-    if lazy:
-        raise ValueError(f"{lazy[0]} has no shape yet; run one batch through the model before it is watched")
-    if task not in TASKS:
-        raise ValueError(f"no task {task!r}; choose one of {', '.join(TASKS)}")
-    if num_classes is not None and not (isinstance(num_classes, Integral) and int(num_classes) > 0):
-        raise ValueError(f"num_classes is a whole number from 1, or None, but got {num_classes!r}")
-
-
-def _facts(given: Mapping[str, Any]) -> Facts:
-    """As plain numbers and text, which can be saved."""
-    facts: dict[str, float | int | str] = {}
-    for name, value in given.items():
-        if isinstance(value, str):
-            facts[name] = value
-        elif isinstance(value, Integral):
-            facts[name] = int(value)
-        elif isinstance(value, Real):
-            facts[name] = float(value)
-        else:
-            raise TypeError(f"a fact is a number or text, but {name} is {type(value).__name__}: {value!r}")
-    return facts
-
-
-def _one_number(loss: Any) -> Tensor | float:
-    if isinstance(loss, Tensor):
-        if loss.numel() != 1:
-            raise ValueError(
-                f"the loss of a step is one number, but got a tensor of shape {list(loss.shape)}; "
-                "take its mean, or give the losses of single samples to evaluate(train_losses=...)"
-            )
-        return loss.detach()
-    try:
-        return float(loss)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"the loss of a step is one number or a tensor of one, but got {type(loss).__name__}; "
-            "give step() what backward() was called on"
-        ) from error
-
-
-def _losses(given: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Losses of single samples, from wherever they are."""
-    values = given.detach().double().cpu().numpy() if isinstance(given, Tensor) else given
-    return np.asarray(values, float).reshape(-1)
-
-
 def _arguments(batch: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
     """How a model is most likely called with a batch."""
     return ((), batch) if isinstance(batch, Mapping) else ((parts(batch)[0],), {})
 
 
-def _optimizers(given: Optimizer | Iterable[Optimizer]) -> tuple[Optimizer, ...]:
-    several = tuple(given) if isinstance(given, Iterable) else (given,)
-    for one in several:
-        if not isinstance(one, Optimizer):
-            raise TypeError(f"the monitor needs a torch optimizer, or several, but got {type(one).__name__}")
-    if not several:
-        raise TypeError("the monitor needs at least one optimizer, but got none")
-    return several
-
-
-def _metric(name: str, value: Any) -> float:
-    if not name.startswith(("train_", "val_")):
-        raise ValueError(
-            f"an evaluation is of the train or the val split, but got {name!r}; "
-            f"name it train_{name} or val_{name}"
-        )
-    try:
-        return float(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{name} needs one number, but got {value!r}") from error
-
-
-def _width(answers: Tensor | None) -> int | None:
+def _width(answers: Tensor | None, target: Tensor | None) -> int | None:
     """How many numbers the model answers for a sample, or a place of one."""
-    return answers.shape[measures.unit_axis(answers)] if answers is not None and answers.ndim > 1 else None
+    if answers is None or answers.ndim < 2:
+        return None
+    return answers.shape[measures.unit_axis(answers, target)]

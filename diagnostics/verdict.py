@@ -17,8 +17,8 @@ import numpy as np
 
 from diagnostics.causes import flatten
 from diagnostics.evidence.course import Curve, Trend, blocks_of, course, evaluations, trend
-from diagnostics.evidence.forecast import forecast
-from diagnostics.evidence.improvement import Improvement, improvement
+from diagnostics.evidence.forecast import foretold
+from diagnostics.evidence.improvement import Improvement, improvement, share_learnt, soon_learns
 from diagnostics.evidence.learning import LEARNT, Standing, guesses_better, standing
 from diagnostics.evidence.trends import mann_kendall, noise
 from diagnostics.findings import Facts, Finding, Severity, Verdict
@@ -32,9 +32,6 @@ SLOW = 2.0
 
 CLEAR = 2.33
 """Score that a trend must reach to be seen through oscillations (one-sided 1 %)."""
-
-TIMES = (1.5, 2.0)
-"""Times the budget for which the loss is foretold."""
 
 FATAL_MEANS: Mapping[str, Verdict] = {
     "non-finite": Verdict.NON_FINITE,
@@ -81,19 +78,23 @@ def judge(signals: Signals, facts: Facts, findings: Sequence[Finding]) -> tuple[
 def _of_curves(signals: Signals, facts: Facts, of: _Judged) -> Verdict:
     finished = facts.get("ended") == "finished"
     if _no_better_than_guessing(signals, facts, of):
-        return Verdict.NOT_LEARNING if finished else Verdict.INCOMPLETE
+        known = math.isfinite(of.state.trivial)
+        return Verdict.NOT_LEARNING if finished and known else Verdict.INCOMPLETE
     if "overfitting" in of.grave:
         return Verdict.OVERFITTING
     if _swings(of) or ("oscillating" in of.grave and not of.gained.goes_on):
         return Verdict.UNSTABLE
     if of.gained.goes_on:
         return Verdict.IMPROVING
-    return Verdict.CONVERGED if of.state.learns or finished else Verdict.INCOMPLETE
+    rests = of.gained.tested and (of.state.learns or finished)
+    return Verdict.CONVERGED if rests else Verdict.INCOMPLETE
 
 
 def _no_better_than_guessing(signals: Signals, facts: Facts, of: _Judged) -> bool:
     """Whether the end is no better than the trivial predictor, or, without that, than the start."""
     state, curve = of.state, of.curve
+    if soon_learns(signals, state.trivial):
+        return False
     if state.known and (state.stuck or state.worse):
         return True
     if guesses_better(signals, facts, state.trivial) or of.gained.goes_on:
@@ -110,6 +111,8 @@ def _swings(of: _Judged) -> bool:
     """
     half = of.curve.half.values
     spread = float(np.std(half))
+    if np.all(np.diff(half) < 0):
+        return False  # too few for a significant trend, and no swing among them
     if of.curve.name == "loss" and spread < SLOW * noise(half):
         return False
     return spread > SWING * of.gained.learnt > 0 and mann_kendall(half) > -CLEAR
@@ -141,13 +144,11 @@ def _statistics(
             found |= _of_one(name, x)
     if curve is None or gained is None:
         return found
-    found["share_learnt"] = _share(gained.now, float(curve.values[0]), state.trivial)
-    found["gain_of_last_half"] = gained.share
-    law = forecast(curve)
-    if law is None:
-        return found
-    for times in TIMES:
-        outlook = law.at(times)
+    found["curve_places"], found["loss_now"] = float(len(curve)), gained.now
+    found["share_learnt"] = share_learnt(gained.now, float(curve.values[0]), state.trivial)
+    found["gain_of_last_half"], found["gain_of_last_quarter"] = gained.share, gained.late
+    found["trend_of_last_half"] = gained.half.z
+    for times, outlook in foretold(curve, gained.now).items():
         found[f"forecast_{times:g}x"] = outlook.loss
         found[f"forecast_{times:g}x_low"], found[f"forecast_{times:g}x_high"] = outlook.low, outlook.high
     return found
@@ -167,9 +168,3 @@ def _of_one(name: str, x: Curve) -> Statistics:
         f"{name}_trend": half.z,
         f"{name}_trend_p": half.p,
     }
-
-
-def _share(now: float, first: float, trivial: float) -> float:
-    """Share of the trivial predictor's loss (of the first level, where that is unknown) that is gone."""
-    level = trivial if math.isfinite(trivial) else first
-    return (level - now) / abs(level) if level else 0.0

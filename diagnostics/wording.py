@@ -6,25 +6,68 @@ import math
 from collections.abc import Mapping
 
 from diagnostics.causes import flatten
-from diagnostics.evidence.course import CURVES
+from diagnostics.evidence.course import CURVES, ENOUGH
+from diagnostics.evidence.improvement import GAIN, slows_down
 from diagnostics.evidence.steps import short
-from diagnostics.findings import Finding, Report, Verdict
+from diagnostics.evidence.trends import SIGNIFICANT
+from diagnostics.findings import Finding, Report, Severity, Verdict
+
+WELL = 0.5
+"""Share of what there was to learn below which a training with a warning has done poorly (house rule, as in
+`diagnostics/evidence/suffering.py`)."""
+
+NAMED_AFTER = {
+    Verdict.OVERFITTING: "overfitting",
+    Verdict.NOT_LEARNING: "not-learning",
+    Verdict.DIVERGED: "diverging",
+    Verdict.NON_FINITE: "non-finite",
+    Verdict.UNSTABLE: "oscillating",
+}
+"""The finding that says no more than the verdict does."""
 
 
 def sentence(report: Report) -> str:
     """What the verdict means here, in one sentence without a full stop; it may end in a forecast."""
     words = _WORDS[report.verdict](report)
-    return words + (_outlook(report.statistics) if report.verdict is Verdict.IMPROVING else "")
+    words += _outlook(report.statistics) if report.verdict is Verdict.IMPROVING else ""
+    grave = _grave(report)
+    if grave is None:
+        return words
+    poorly = report.verdict is Verdict.CONVERGED and not report.statistics.get("share_learnt", 0.0) >= WELL
+    return f"{'but poorly: ' if poorly else ''}{words}; see {grave.kind} below"
+
+
+def _grave(report: Report) -> Finding | None:
+    """The finding at the top, where it is a warning or worse, unless the verdict is named after it."""
+    top = report.findings[0] if report.findings else None
+    named = top is not None and top.kind == NAMED_AFTER.get(report.verdict)
+    return None if top is None or named or top.severity < Severity.WARNING else top
 
 
 def _converged(report: Report) -> str:
-    return f"{_reached(report.statistics)}, and is flat within its noise"
+    return f"{_reached(report.statistics)}{_rest(report.statistics)}"
+
+
+def _rest(found: Mapping[str, float]) -> str:
+    """How a curve that has come to rest ends, as far as that was tested."""
+    z, gain = found.get("trend_of_last_half", math.nan), found.get("gain_of_last_half", math.nan)
+    if math.isnan(z) or math.isnan(gain):
+        return "; its end was not tested for a trend"
+    if z >= -SIGNIFICANT:
+        return ", and is flat within its noise"
+    if gain <= GAIN:
+        return ", and hardly falls any more"
+    if slows_down(gain, found.get("gain_of_last_quarter", -math.inf)):
+        return ", and falls ever more slowly"
+    return ", and still falls, but validation no longer gains by it"
 
 
 def _improving(report: Report) -> str:
     gain = report.statistics.get("gain_of_last_half", math.nan)
-    late = f", {100 * gain:.0f} % of it in the last half" if math.isfinite(gain) else ""
-    return f"{_reached(report.statistics)}{late}, and still falls"
+    if not math.isfinite(gain):
+        return f"{_reached(report.statistics)}, and still falls"
+    late = f"the last half of the training brought {_percent(gain)} of what was learnt"
+    return f"{_reached(report.statistics)}, and still falls: {late}"
 
 
 def _overfitting(report: Report) -> str:
@@ -54,6 +97,14 @@ def _unstable(report: Report) -> str:
 
 def _incomplete(report: Report) -> str:
     steps = report.statistics.get("steps", 0.0)
+    share = report.statistics.get("share_learnt", math.nan)
+    if share <= 0 and "trivial_loss" not in report.statistics:
+        return (
+            f"{_level(report.statistics)}, no better than at its start; without the loss of guessing "
+            "(--outputs or --trivial-loss) nobody can say whether it has learnt"
+        )
+    if share > 0 and report.statistics.get("curve_places", math.inf) < ENOUGH:
+        return f"{_reached(report.statistics)}; too few evaluations to say whether it has come to rest"
     return f"after {steps:.0f} steps too little is known to say how the training goes"
 
 
@@ -78,7 +129,8 @@ def _level(found: Mapping[str, float]) -> str:
     name = next((name for name in CURVES if f"{name}_last" in found), None)
     if name is None:
         return "the loss is unknown"
-    return f"the {CURVES[name]} is {short(found[f'{name}_last'])} after {found.get('steps', 0.0):.0f} steps"
+    now = short(found.get("loss_now", found[f"{name}_last"]))
+    return f"the {CURVES[name]} is {now} after {found.get('steps', 0.0):.0f} steps"
 
 
 def _reached(found: Mapping[str, float]) -> str:

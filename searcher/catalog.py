@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from searcher.errors import NotFound
-from trainers.choices import unknown
+from trainers.choices import choices
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,6 @@ def find_study(name: str) -> Path:
     known = {entry.name: entry.path for entry in shipped()}
     if name not in known:
         raise NotFound(
-            f"no study is called {name!r}: {unknown(name, known)}; or give the path of a .toml file"
+            f"no study is called {name!r}; {choices(name, known)}; or give the path of a .toml file"
         )
     return known[name]

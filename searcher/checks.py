@@ -13,7 +13,7 @@ from searcher.samplers import PRUNERS, SAMPLERS, build_pruner, build_sampler, op
 from searcher.space import conditions_first, count_points, distributions, find_cycle, unconditional
 from searcher.spec import Changes, Choices, StudySpec, read_spec, salvage
 from searcher.toml_lines import lines_of
-from trainers.choices import unknown
+from trainers.choices import choices, unknown
 from trainers.config import SETTINGS, TrialConfig, check_setting, config_from, unknown_setting, uses_own_code
 from trainers.data import check_data, data_kind
 from trainers.errors import SettingError
@@ -100,13 +100,16 @@ def _conditions(spec: StudySpec) -> Found:
         for other, allowed in setting.when.items():
             place = f"space.{name}"
             if other not in spec.space:
-                yield place, f"its condition names {other!r}: {unknown(other, spec.space)}"
+                yield (
+                    place,
+                    f"its condition names {other!r}, which is not searched; {choices(other, spec.space)}",
+                )
                 continue
             known = spec.space[other]
             if isinstance(known, Choices):
                 for value in (value for value in allowed if value not in known.choices):
-                    choices = [str(choice) for choice in known.choices]
-                    yield place, f"its condition waits for {other} = {value!r}: {unknown(value, choices)}"
+                    there = choices(value, [str(choice) for choice in known.choices])
+                    yield place, f"its condition waits for {other} = {value!r}, never chosen; {there}"
     whens = {
         name: {other: v for other, v in setting.when.items() if other in spec.space}
         for name, setting in spec.space.items()
@@ -156,7 +159,7 @@ def _search(spec: StudySpec) -> Found:
 def _part(place: str, options: Mapping[str, Any], known: list[str], build: Callable[[], object]) -> Found:
     strange = [name for name in options if name not in known]
     for name in strange:
-        yield place, f"has no such option: {unknown(name, known)}"
+        yield place, f"has no option {name!r}; {choices(name, known)}"
     if strange:
         return
     try:

@@ -84,16 +84,20 @@ def status_command(arguments: argparse.Namespace) -> int:
 
 def show_command(arguments: argparse.Namespace) -> int:
     """A recorded study: its space and all of its trials."""
+    from searcher.naming import short_settings
     from searcher.store import load_study
+    from searcher.views.fitting import Trimmed, roomy_console
     from searcher.views.tables import space_table, trials_table
 
     store = load_study(_recorded_name(arguments.study), arguments.storage)
-    console = Console()
+    console, results = roomy_console(), store.results()
     console.print(Text(store.spec.name, style="bold"), Text(store.spec.question))
-    console.print(space_table(store.spec))
-    console.print(trials_table(store.spec, store.results()))
+    console.print(Trimmed(space_table(store.spec)), "")
+    console.print(trials_table(store.spec, results, console.width))
     for number, point in store.unfinished():
-        console.print(f"trial {number} is running or queued: {dict(point.sampled)}")
+        console.print(Text(f"trial {number} is running or queued: {short_settings(point.sampled)}"))
+    if any(result.reason for result in results):
+        print(f"\nwhy a trial ended as it did: searcher diagnose {arguments.study} TRIAL")
     return 0
 
 
@@ -129,6 +133,7 @@ def diagnose_command(arguments: argparse.Namespace) -> int:
     from searcher.replay import replayed
     from searcher.store import load_study
     from searcher.views.diagnosis import causes_table, trial_data, trial_text
+    from searcher.views.fitting import Trimmed, roomy_console
 
     store = load_study(_recorded_name(arguments.study), arguments.storage)
     runs, results = Path(arguments.runs) / store.spec.name, store.results()
@@ -141,8 +146,8 @@ def diagnose_command(arguments: argparse.Namespace) -> int:
     elif arguments.trial is not None:
         print(trial_text(*judged[0], Console().width))
     else:
-        console = Console()
-        console.print(causes_table(judged, console.width))
+        console = roomy_console()
+        console.print(Trimmed(causes_table(judged, console.width)))
         print(f"\nthe whole report of a trial: searcher diagnose {arguments.study} TRIAL")
     return 0
 
@@ -233,23 +238,28 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
 
 
 def _print_end(spec: Any, results: Any, arguments: argparse.Namespace, tracking: str | None) -> None:
-    from searcher.views.tables import end_of_study
+    from searcher.views.tables import end_of_study, next_looks
 
-    Console().print(end_of_study(spec, results))
+    console = Console()
+    console.print(end_of_study(spec, results))
     elsewhere = "" if arguments.storage == STORAGE else f" --storage {arguments.storage}"
     files = "" if arguments.runs == RUNS else f" --runs {arguments.runs}"
     budget = spec.search.trials
     if budget is not None and len(results) < budget:
-        print(f"left after {len(results)} of {budget} trials; the same command goes on")
-    print("where to look next:")
-    print(f"  searcher show {spec.name}{elsewhere}    every trial and what became of it")
-    print(
-        f"  searcher diagnose {spec.name}{elsewhere}{files}    what trials suffered from, with the evidence"
-    )
-    print(f"  searcher best {spec.name}{elsewhere}{files}    the best settings as TOML")
+        print(f"{len(results)} of {budget} trials are done; the same command goes on")
+    looks = [
+        (f"searcher show {spec.name}{elsewhere}", "every trial and what became of it"),
+        (
+            f"searcher diagnose {spec.name}{elsewhere}{files}",
+            "what trials suffered from, with the evidence",
+        ),
+        (f"searcher best {spec.name}{elsewhere}{files}", "the best settings as TOML"),
+    ]
     if tracking is not None:
         uri = "" if tracking == TRACKING else f" --tracking-uri {tracking}"
-        print(f"  searcher ui{uri}    compare the trials in MLflow")
+        looks.append((f"searcher ui{uri}", "compare the trials in MLflow"))
+    print("where to look next:")
+    console.print(next_looks(looks))
 
 
 def _copy(source: Path, target: Path) -> None:

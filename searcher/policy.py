@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from diagnostics import Finding, Report, Severity
+from diagnostics import Finding, Report, Severity, Verdict
 from diagnostics.causes import flatten
 from diagnostics.findings import Facts, first_fatal
 from searcher.launchers.job import End, Ended
@@ -17,6 +17,9 @@ MISTAKE = "mistake: "
 
 SEEN_BY_LAUNCHER = ("out-of-memory", "timeout", "hung", "crashed")
 """Kinds of findings that no rule gives: the launcher saw them."""
+
+BAD = (Verdict.NOT_LEARNING, Verdict.DIVERGED, Verdict.NON_FINITE, Verdict.UNSTABLE, Verdict.FAILED)
+"""Verdicts after which a person asks why."""
 
 FAR = 1e6
 """A value no metric of a training in order comes near (house rule)."""
@@ -33,7 +36,7 @@ def stop_reason(findings: Iterable[Finding]) -> str:
     symptom = symptom_of(fatal)
     if symptom is fatal:
         return f"{_at(fatal)}; remedy: {fatal.remedy}"
-    return f"{symptom.kind} at step {symptom.step} (cause: {_at(fatal)}; remedy: {fatal.remedy})"
+    return f"{symptom.kind} at step {symptom.step}, caused by {_at(fatal)}; remedy: {fatal.remedy}"
 
 
 def symptom_of(fatal: Finding) -> Finding:
@@ -45,6 +48,12 @@ def first_cause(findings: Sequence[Finding]) -> Finding | None:
     """What a person should look at first: the earliest fatal finding, else the first warning, else None."""
     warnings = (finding for finding in findings if finding.severity is Severity.WARNING)
     return first_fatal(findings) or next(warnings, None)
+
+
+def likely_cause(report: Report) -> Finding | None:
+    """The first cause; where there is none and the verdict is bad, the first remark: it may be the cause."""
+    remarks = report.findings if report.verdict in BAD else ()
+    return first_cause(report.findings) or next(iter(remarks), None)
 
 
 def _at(finding: Finding) -> str:

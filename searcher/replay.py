@@ -34,7 +34,7 @@ def replayed(runs: Path, result: TrialResult) -> Report:
         raise NotFound(f"the signals of trial {result.number} are not at {file}; {elsewhere}")
     try:
         signals = Signals.load(file)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise NotFound(
             f"the signals of trial {result.number} at {file} cannot be read: {error}; {elsewhere}"
         ) from error

@@ -23,7 +23,7 @@ from searcher.space import Point, distributions, point_of, suggest, unconditiona
 from searcher.spec import StudySpec, parse_spec
 from searcher.storage import open_storage, translated, without_password
 from searcher.trial import Outcome, TrialResult
-from trainers.choices import unknown
+from trainers.choices import choices
 
 SPEC, RESULT, ATTEMPTS = "searcher:spec", "searcher:result", "searcher:attempts"
 """Where, among the attributes of a study and a trial, our own record is kept."""
@@ -180,8 +180,8 @@ def load_study(name: str, url: str) -> StudyStore:
     """A recorded study. Raises: NotFound with the names that are there."""
     names = recorded_names(url)
     if name not in names:
-        which = unknown(name, names) if names else "nothing is"
-        raise NotFound(f"no study {name!r} is recorded in {without_password(url)}: {which}")
+        which = f"; {choices(name, names)}" if names else ": nothing is"
+        raise NotFound(f"no study {name!r} is recorded in {without_password(url)}{which}")
     with translated(url):
         storage = open_storage(url)
         study = optuna.load_study(study_name=name, storage=storage)

@@ -72,8 +72,12 @@ def best_line(spec: StudySpec, results: Sequence[TrialResult]) -> str:
     best = best_result(spec, results)
     if best is None:
         return f"none yet: all {len(results)} trials ended before their time" if results else "none yet"
-    settings = short_settings(sampled_of(best))
-    return f"{spec.metric.name} {best.value:.4g} by trial {best.number} ({settings})"
+    return f"{best_value(spec, best)} ({short_settings(sampled_of(best))})"
+
+
+def best_value(spec: StudySpec, best: TrialResult) -> str:
+    """What the best trial has reached."""
+    return f"{spec.metric.name} {best.value:.4g} by trial {best.number}"
 
 
 def settings_toml(settings: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
-from trainers.choices import unknown
+from trainers.choices import choices, unknown
 from trainers.errors import SettingError
 from trainers.losses import metric_names
 from trainers.models import MODELS
@@ -241,7 +241,7 @@ def check_setting(name: str, value: object) -> str | None:
 
 def unknown_setting(name: str) -> str:
     """What to say about a setting that is not known."""
-    return "no such setting; " + unknown(name, SETTINGS)
+    return "no such setting; " + choices(name, SETTINGS)
 
 
 def uses_own_code(settings: Mapping[str, Any]) -> bool:

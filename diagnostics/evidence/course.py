@@ -28,6 +28,10 @@ significant at all)."""
 FEWEST = 4
 """Evaluations below which nothing is said where there is no curve of the steps either (house rule)."""
 
+FEWEST_FALLING = 3
+"""Evaluations, each below the last, that say beside a curve of the steps that a training still falls (house
+rule: two falls on end)."""
+
 ENOUGH_STEPS = 64
 """Steps that make a curve (house rule: sixteen blocks of four)."""
 
@@ -108,6 +112,11 @@ def course(signals: Signals) -> Curve | None:
     validated = evaluations(signals, "val_loss")
     best = evaluated if len(evaluated) >= FEWEST else validated
     return best if len(best) >= FEWEST else None
+
+
+def falls_each_time(x: Curve) -> bool:
+    """Whether there are a few evaluations, and each is below the last."""
+    return len(x) >= FEWEST_FALLING and bool(np.all(np.diff(x.values) < 0))
 
 
 def evaluations(signals: Signals, name: str) -> Curve:

@@ -39,6 +39,9 @@ RECURRENT = 1e-3
 BOUNDED = ("Sigmoid", "Tanh", "Softmax", "LogSoftmax", "Softsign", "Hardsigmoid", "Hardtanh")
 """Last modules after which the spread of the answers says little about the layers."""
 
+ROUNDING = 1e-3
+"""How far the sum of shares may be from 1, in half precision too."""
+
 THINNED = 0.5
 """Dropout rate above which answers differ by chance more than by sample."""
 
@@ -99,7 +102,11 @@ def what_varies(signals: Signals, facts: Facts) -> Depth:
         return Depth()
     if dropout_rate(signals, facts) > THINNED:
         return Depth()
-    if str(facts.get("head", "Linear")) in BOUNDED or not is_scaled(input_size(signals)):
+    if (
+        str(facts.get("head", "Linear")) in BOUNDED
+        or _sum_to_one(signals)
+        or not is_scaled(input_size(signals))
+    ):
         return Depth()
     size, names = signals["weight_norm"], signals["output_spread"].layers
     few = "batch_size" in signals and signals["batch_size"].values[0] < FEWEST
@@ -160,6 +167,17 @@ def input_size(signals: Signals) -> float:
 def is_scaled(x: float) -> bool:
     """Whether inputs of this size are near unit scale, or of unknown size."""
     return not (x > INPUTS or x < 1 / DRIFT)
+
+
+def _sum_to_one(signals: Signals) -> bool:
+    """Whether the first answers are shares, as a softmax gives them: they differ little by nature."""
+    if "answer_sum_gap" not in signals or "answer_min" not in signals or "answer_width" not in signals:
+        return False
+    several = float(signals["answer_width"].values[0]) > 1
+    shares = (
+        float(signals["answer_sum_gap"].values[0]) < ROUNDING and float(signals["answer_min"].values[0]) >= 0
+    )
+    return several and shares
 
 
 def _is_cut_off(signals: Signals) -> bool:

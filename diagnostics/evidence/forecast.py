@@ -53,6 +53,10 @@ WIDTH = 1.64
 """Score of a two-sided interval of 90 %."""
 
 
+TIMES = (1.5, 2.0)
+"""Times the budget for which the loss is foretold."""
+
+
 @dataclass(frozen=True)
 class Outlook:
     """The loss that is expected, with an interval of 90 %."""
@@ -85,6 +89,13 @@ class Forecast:
         low = min(min(others), expected - half)
         high = max(max(others), min(expected + half, now + WIDTH * self.error))
         return Outlook(expected, max(low, self.floor), high)
+
+
+def foretold(curve: Curve, now: float) -> dict[float, Outlook]:
+    """The loss at `TIMES` the budget; nothing where no law foretells one below the present level `now`."""
+    law = forecast(curve)
+    outlooks = {} if law is None else {times: law.at(times) for times in TIMES}
+    return outlooks if all(outlook.loss < now for outlook in outlooks.values()) else {}
 
 
 def forecast(curve: Curve) -> Forecast | None:

@@ -64,6 +64,13 @@ COMPARABLE = ("cross", "nll", "mse", "bce", "l2")
 """Parts of the names of losses that the trivial predictor's loss is comparable with."""
 
 
+SAME = 0.02
+"""Share by which losses of the same answers may differ and still be the same loss (house rule: half precision
+and penalties of the usual size)."""
+
+UNLIKE = 0.2
+"""Share of the due rows that may differ more: batches of another size under a sum (house rule)."""
+
 LABEL_FACTS = {"classification": ("label_entropy",), "regression": ("label_variance",)}
 """Facts of `diagnostics/data.py` that are the trivial loss of a task."""
 
@@ -102,7 +109,7 @@ _LAST: ContextVar[tuple[weakref.ref[Signals], Facts, Standing] | None] = Context
 
 
 def _standing(signals: Signals, facts: Facts) -> Standing:
-    trivial = trivial_loss(signals, facts)
+    trivial, has_level = trivial_loss(signals, facts), facts.get("task") != "other"
     t, x = _finite(signals, "loss")
     e_steps, e = _finite(signals, "train_loss")
     if not len(x):
@@ -118,7 +125,7 @@ def _standing(signals: Signals, facts: Facts) -> Standing:
     bar = trivial if math.isfinite(trivial) else start
     learnt = bar - (1 - LEARNT) * abs(bar)
     now, error = _now(t, x, e_steps, e, abs(bar))
-    known = _is_known(signals, facts, t)
+    known = has_level and _is_known(signals, facts, t)
     if np.sum(e_steps >= t[-1] // 3) >= EVALUATIONS:
         t, x = e_steps, e
     falls = known and _is_on_the_way(t, x, bar, learnt, facts)
@@ -130,13 +137,18 @@ def _standing(signals: Signals, facts: Facts) -> Standing:
 
 
 def trivial_loss(signals: Signals, facts: Facts) -> float:
-    """The loss of the best answer that looks at no input; NaN where it is unknown or not comparable.
-
-    It is about plain targets: cross entropy for classes, squared error for numbers.
+    """The loss of the best answer that looks at no input, as this training's loss counts it; NaN where it is
+    unknown or not comparable.
     """
     name = str(facts.get("loss_name", "")).lower()
     if name and not any(part in name for part in COMPARABLE):
         return math.nan
+    scale = 1.0 if "trivial_loss" in facts else loss_scale(signals)
+    return guessing_loss(signals, facts) * scale
+
+
+def guessing_loss(signals: Signals, facts: Facts) -> float:
+    """The same of the plain loss: the entropy of the classes, or the variance of the targets."""
     for known in ("trivial_loss", *LABEL_FACTS.get(str(facts.get("task")), ())):
         if known in facts:
             return float(facts[known])
@@ -145,6 +157,27 @@ def trivial_loss(signals: Signals, facts: Facts) -> float:
     if facts.get("task") == "classification" and float(facts.get("outputs", 0)) > 1:
         return math.log(float(facts["outputs"]))
     return math.nan
+
+
+def loss_scale(signals: Signals) -> float:
+    """What the loss is of the plain one: 1, or another constant for a sum or a share of a batch.
+
+    NaN for any other loss, whose trivial level nobody knows: weighted, smoothed, of another kind; and
+    where a monitor saw no targets to compare with. Curves without a monitor are taken at their word.
+    """
+    if "loss_ratio" not in signals:
+        watched = "train_mode" in signals and "batch_size" not in signals
+        return math.nan if watched else 1.0
+    ratios = signals["loss_ratio"].values
+    ratios = ratios[np.isfinite(ratios) & (ratios > 0)]
+    if not len(ratios):
+        return math.nan
+    middle = float(np.median(ratios))
+    if float(np.mean(np.abs(ratios / middle - 1) > SAME)) > UNLIKE:
+        return math.nan
+    if abs(middle - 1) <= SAME:
+        return 1.0
+    return math.nan if "train_loss" in signals else middle  # evaluations may be of another scale
 
 
 def level(x: Values) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnostics.evidence.steps import common_rows
+from diagnostics.evidence.sums import ramp
 from diagnostics.findings import Facts
 from diagnostics.signals import Signals
 
@@ -65,7 +66,8 @@ class Scale:
 
 
 def noise_scale(signals: Signals, facts: Facts) -> Scale | None:
-    """The noise scale over the last half of the pairs; None with too few, or when gradients turn about.
+    """The noise scale over the last half of the pairs; None with too few, or when gradients turn about or are
+    sums of all before them.
 
     A ratio per pair, because gradients shrink by orders of magnitude during a training. Successive
     gradients that point against each other come from steps that are too long, not from noise.
@@ -77,6 +79,8 @@ def noise_scale(signals: Signals, facts: Facts) -> Scale | None:
     late = np.flatnonzero(fine)[fine.sum() // 2 :] if fine.sum() >= 2 * PAIRS else np.flatnonzero(fine)
     if len(late) < PAIRS or not batch > 0:
         return None
+    if ramp(signals):
+        return None  # sums are alike whatever the noise
     k = d[late] / q[late]
     error = WIDTH * float(np.std(k, ddof=1)) / math.sqrt(len(k))
     mean = float(np.mean(k))

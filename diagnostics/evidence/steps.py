@@ -160,3 +160,9 @@ def short(x: float) -> str:
         return f"{x:.3g}"
     mantissa, exponent = f"{x:.2g}".split("e") if "e" in f"{x:.2g}" else f"{x:.1e}".split("e")
     return f"{float(mantissa):g}e{int(exponent):+d}".replace("e+", "e")
+
+
+def of_weights(r: float) -> str:
+    """An update ratio for a sentence: `22 % of the size of the weights`, or `201 times` it."""
+    size = f"{short(r)} times" if r >= 1 else f"{short(100 * r)} % of"
+    return f"{size} the size of the weights"

@@ -64,6 +64,28 @@ BLOCKS, FEW = 48, 4
 """Spans of steps whose mean losses show what had been learnt, and the fewest rows in one (house rule)."""
 
 
+UNIT = 10.0
+"""Root mean square of targets that are far off unit scale, as of inputs (LeCun et al., 1998)."""
+
+REACHED = 0.5
+"""Share of the targets' size from which on answers have come near them (house rule)."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Numbers to predict that are far off unit scale, and the size of the first and the last answers."""
+
+    mean: float
+    spread: float
+    first: float
+    now: float
+
+    @property
+    def size(self) -> float:
+        """Their root mean square."""
+        return math.hypot(self.mean, self.spread)
+
+
 @dataclass(frozen=True)
 class Signs:
     """What speaks for a long step; NaN where it was not measured or is not there."""
@@ -76,6 +98,7 @@ class Signs:
     lost: float
     level: float
     step: int  # where the first of them began
+    lost_at: int | None = None  # where the loss went up again
 
     @property
     def by_size(self) -> bool:
@@ -109,6 +132,7 @@ def signs_of(signals: Signals, state: Standing) -> Signs:
         lost=lost,
         level=level,
         step=int(min(beginnings, default=0)),
+        lost_at=lost_at[0] if lost_at else None,
     )
 
 
@@ -125,6 +149,23 @@ def renews_weights(signals: Signals, facts: Facts) -> bool:
     jumped = len(loss) > 1 and not float(np.median(loss[1 : 1 + PAIRS])) < ROSE * abs(float(loss[0]))
     tiny = "answer_spread" in signals and float(signals["answer_spread"].values[0]) < FAINT
     return (typical(early) > VIOLENT and not tiny) or (jumped and bool(np.any(finite(early) > 1)))
+
+
+def unreached_targets(signals: Signals, facts: Facts) -> Targets | None:
+    """The targets of a regression that the answers grow towards, and are still far from; else None."""
+    if facts.get("task") != "regression" or any(
+        name not in signals or not len(signals[name]) for name in ("y_mean", "y_spread", "answer_scale")
+    ):
+        return None
+    answers = signals["answer_scale"].values
+    found = Targets(
+        mean=typical(signals["y_mean"].values),
+        spread=typical(signals["y_spread"].values),
+        first=float(answers[0]),
+        now=typical(answers[-PAIRS:]),
+    )
+    far = found.size > UNIT and found.first < found.now < REACHED * found.size
+    return found if far else None
 
 
 def has_even_steps(facts: Facts) -> bool:

@@ -68,11 +68,13 @@ def block_medians(x: Values, blocks: int) -> Values:
 def mean_blocks(t: NDArray[np.int64], x: Values, blocks: int) -> Values:
     """The means of `x` [n] over at most `blocks` equal spans of the steps `t` [n]; empty spans left out.
 
-    Means, not medians: the losses of small batches are skewed, and a mean is what is minimised.
+    Means, not medians: the losses of small batches are skewed, and a mean is what is minimised. Steps may
+    repeat: rows of one step fall into one span.
     """
     if not len(x):
         return np.array([])
     edges = np.linspace(float(t[0]), float(t[-1]) + 1, min(blocks, len(x)) + 1)[:-1]
     begins = np.unique(np.searchsorted(t, edges))
+    begins = begins[begins < len(x)]
     counts = np.diff(np.append(begins, len(x)))
     return np.asarray(np.add.reduceat(x, begins) / counts)

@@ -8,6 +8,7 @@ Notation
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
@@ -16,6 +17,10 @@ from torch import Tensor
 
 from diagnostics.measuring import measures
 from diagnostics.measuring.measures import Row
+
+FEWEST_LABELS = 10
+"""Labels for each class before the entropy of their shares is believed (house rule: what Miller's correction
+leaves is below 1 % then)."""
 
 FEATURES = 512
 """Columns of a table that are looked at one by one, at most."""
@@ -37,7 +42,7 @@ class BatchWatch:
         with torch.no_grad():
             if _is_measurable(x):
                 row |= _inputs(x.detach())
-            if _is_measurable(y):
+            if _is_measurable(y) and self._task != "other":
                 y = y.detach()
                 whole = self._task == "classification" and not (y.is_floating_point() and y.ndim > 1)
                 row |= self._classes_of(y, width) if whole else self._targets_of(y)
@@ -61,7 +66,7 @@ class BatchWatch:
         return row | {
             "y_entropy": _entropy(counts),
             "y_classes": (counts > 0).sum().float(),
-            "trivial_loss": _entropy(self._counts),
+            "trivial_loss": _entropy_of_source(self._counts),
         }
 
     def _targets_of(self, y: Tensor) -> Row:
@@ -84,6 +89,18 @@ class BatchWatch:
         if self._task == "regression":
             row["trivial_loss"] = (squares / n).mean()
         return row
+
+
+def _entropy_of_source(counts: Tensor) -> Tensor:
+    """The entropy in nats of where these labels come from: labels not yet seen are allowed for.
+
+    While there are too few labels for that, the entropy of equal shares.
+
+    Source: Miller (1955), Note on the bias of information estimates.
+    """
+    n, seen, most = counts.sum(), (counts > 0).sum(), math.log(len(counts))
+    found = (_entropy(counts) + (seen - 1) / (2 * n.clamp(min=1))).clamp(max=most)
+    return torch.where(n < FEWEST_LABELS * len(counts), torch.full_like(found, most), found)
 
 
 def _inputs(x: Tensor) -> Row:

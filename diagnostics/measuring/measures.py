@@ -97,18 +97,49 @@ def firings(a: Tensor, units: int = -1) -> Tensor:
     return torch.count_nonzero(a, dim=[axis for axis in range(a.ndim) if axis != units % a.ndim])
 
 
-def unit_axis(y: Tensor) -> int:
-    """Which axis of answers counts the outputs: channels of images, else the last."""
+def unit_axis(y: Tensor, target: Tensor | None = None) -> int:
+    """Which axis of answers counts the outputs: the one that a target of classes lacks; where that is not
+    known, channels of images, else the last.
+    """
+    if target is not None and target.ndim == y.ndim - 1:
+        for axis in (1, y.ndim - 1):
+            if y.ndim > axis and (*y.shape[:axis], *y.shape[axis + 1 :]) == tuple(target.shape):
+                return axis
     return 1 if y.ndim >= 4 else y.ndim - 1
 
 
-def answer_figures(y: Tensor, centred: bool) -> dict[str, Tensor]:
+def plain_loss(y: Tensor, target: Tensor, task: str) -> Tensor | None:
+    """The loss the trivial predictor's is about: mean cross-entropy in nats, or mean squared error.
+
+    None where the targets do not fit the answers. Targets that are no class are left out.
+    """
+    if task == "regression":
+        fits = target.numel() == y.numel()
+        return (y.float() - target.float().reshape(y.shape)).square().mean() if fits else None
+    if target.is_floating_point():
+        fits = target.numel() == y.numel()
+        wanted = target.float().reshape(y.shape) if fits else y
+        return (nn.functional.softplus(y.float()) - y.float() * wanted).mean() if fits else None
+    if target.ndim != y.ndim - 1:
+        return None
+    axis = unit_axis(y, target)
+    logs = y.float().log_softmax(dim=axis).movedim(axis, -1)
+    if logs.shape[:-1] != target.shape:
+        return None
+    usable = (target >= 0) & (target < logs.shape[-1])
+    chosen = torch.where(usable, target, torch.zeros_like(target)).long()
+    losses = -logs.gather(-1, chosen[..., None])[..., 0]
+    return torch.where(usable, losses, torch.zeros_like(losses)).sum() / usable.sum()
+
+
+def answer_figures(y: Tensor, centred: bool, axis: int | None = None) -> dict[str, Tensor]:
     """What the answers of a batch look like; `centred` when a constant added to a row changes nothing.
 
-    The spread is over the samples, as a root mean square over the outputs.
+    `axis` counts the outputs; without it, as `unit_axis` says. The spread is over the samples, as a root
+    mean square over the outputs.
     """
     some = y[:ROWS].float()
-    some = some.movedim(unit_axis(some), -1) if some.ndim > 1 else some[:, None]
+    some = some.movedim(unit_axis(some) if axis is None else axis, -1) if some.ndim > 1 else some[:, None]
     rows = some.reshape(len(some), -1, some.shape[-1])
     free = rows - rows.mean(dim=-1, keepdim=True) if centred and rows.shape[-1] > 1 else rows
     apart = free - free.mean(dim=0)

@@ -45,14 +45,26 @@ def describe_optimizers(optimizers: Sequence[Optimizer], model: nn.Module) -> Fa
     ]
     named = missing[:NAMED] + (["..."] if len(missing) > NAMED else [])
     first = groups[0]
-    momentum = first.get("momentum", first.get("betas", (0.0,))[0])
+    momentum = first.get("momentum", (first.get("betas") or (0.0,))[0])
+    known = {
+        "learning_rate": first.get("lr"),
+        "momentum": momentum,
+        "weight_decay": max(_number(group.get("weight_decay")) or 0.0 for group in groups),
+    }
+    numbers = {name: number for name, value in known.items() if (number := _number(value)) is not None}
     return {
         "optimizer": type(optimizers[0]).__name__,
-        "learning_rate": float(first["lr"]),
-        "momentum": float(momentum),
-        "weight_decay": max(float(group.get("weight_decay", 0.0)) for group in groups),
+        **numbers,
         "decoupled_decay": int(
             type(optimizers[0]).__name__ in DECOUPLED or bool(first.get("decoupled_weight_decay", False))
         ),
         **({"unoptimized": ",".join(named)} if missing else {}),
     }
+
+
+def _number(value: object) -> float | None:
+    """A setting as a number; None for one that an optimizer finds by itself."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None

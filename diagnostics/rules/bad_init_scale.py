@@ -42,6 +42,14 @@ LOUD = 2.0
 ROWS = 3
 """First losses, and last evaluations, of which the median counts."""
 
+DEEP = 4
+"""Hidden layers from which sigmoids, whose slope is a quarter at most, leave nothing of a signal (1/256)."""
+
+DRAW = (
+    "use an init that fits the activation (kaiming_normal for relu and its kind, xavier_normal for tanh and "
+    "sigmoid)"
+)
+
 WHIRLS = 4.0
 """Least factor of the recurrent weights from which a state is only its own echo (house rule: orthogonal ones
 have 1, torch's own start about 0.6)."""
@@ -67,7 +75,7 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         int(signals["loss"].steps[0]),
         finite(evidence),
         _cause(signals, start, ratio, echo, place),
-        _remedy(start, ratio, echo),
+        _remedy(facts, start, ratio, echo),
         layers,
     )
 
@@ -140,19 +148,18 @@ def _cause(signals: Signals, start: Depth, ratio: float, echo: float, place: Sta
     return f"{' and '.join(parts)}{where}; {outcome(place)}"
 
 
-def _remedy(start: Depth, ratio: float, echo: float) -> str:
+def _remedy(facts: Facts, start: Depth, ratio: float, echo: float) -> str:
     if echo > WHIRLS:
         return f"use init = orthogonal for the recurrent weights, or divide them by about {echo:.2g}"
-    draw = "use init = kaiming_normal (relu and its kind) or xavier_uniform (tanh, sigmoid)"
     if not start.drifts:
-        return f"{draw}, and divide the weights of the last layer by about {math.sqrt(max(ratio, 1)):.2g}"
-    size = start.gain if start.gain > 1 else 1 / start.gain
-    change = (
-        f"divide the standard deviation by about {size:.2g}"
-        if start.gain > 1
-        else f"multiply it by about {size:.2g}"
-    )
-    return f"{draw}, or {change} (init_std); norm = batch or layer makes the scale matter less"
+        return f"{DRAW}, and divide the weights of the last layer by about {math.sqrt(max(ratio, 1)):.2g}"
+    scaled = f"{DRAW}, or the present one scaled by about {1 / start.gain:.2g}"
+    if start.gain < 1 and start.layers >= DEEP and "Sigmoid" in str(facts.get("activations", "")).split(","):
+        return (  # by design, and so first
+            "use activation = relu (with init = kaiming_normal) or norm = batch or layer instead: sigmoids "
+            "in depth let the signal fade, whatever the init; or take fewer layers (depth)"
+        )
+    return f"{scaled}; norm = batch or layer makes the scale matter less"
 
 
 RULE = Rule(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from diagnostics.evidence.learning import standing
 from diagnostics.evidence.noise_scale import FAR, PAIRS, noise_scale
+from diagnostics.evidence.suffering import fails
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
 
@@ -16,8 +18,8 @@ SMALLEST = 8
 def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     """A noise scale far below the batch size: most samples of a batch say what the others said."""
     found = noise_scale(signals, facts)
-    if found is None or not found.high < found.batch / FAR:
-        return
+    if found is None or not found.high < found.batch / FAR or fails(standing(signals, facts)):
+        return  # and of a training that learns nothing, something else is to be said
     size = max(SMALLEST, 2 ** round(math.log2(max(found.high, 1.0))))
     if size >= found.batch:
         return

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from diagnostics.evidence.learning import standing
+from diagnostics.evidence.learning import Standing, standing
+from diagnostics.evidence.strides import unreached_targets
 from diagnostics.evidence.suffering import begin_of_last_run, fails, finite, outcome, recent, warn_if
 from diagnostics.evidence.trends import Values
 from diagnostics.findings import Facts, Finding, Rule
@@ -29,6 +30,9 @@ answers explain less than 0.04 % of the variance)."""
 
 SHARE = 1e-3
 """Spread over size of the answers that counts where the targets are not known."""
+
+AT_MEAN = 1.1
+"""Times the trivial loss up to which the answers are likely the mean of the targets (house rule)."""
 
 ROWS = 5
 """Due rows in a row in which the answers must not differ."""
@@ -55,7 +59,8 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         f"over the samples (their size is {size:.2g}; they differed by {float(a.values[0]):.2g} at the "
         f"start); {outcome(place)}"
     )
-    yield Finding("constant-predictions", warn_if(True), step, finite(evidence), cause, _remedy(begin, facts))
+    remedy = _remedy(signals, begin, facts, place)
+    yield Finding("constant-predictions", warn_if(True), step, finite(evidence), cause, remedy)
 
 
 def _batch_size(signals: Signals, facts: Facts) -> float:
@@ -83,11 +88,16 @@ def _width(signals: Signals) -> float:
     return float(signals["answer_width"].values[-1]) if "answer_width" in signals else math.nan
 
 
-def _remedy(begin: int, facts: Facts) -> str:
+def _remedy(signals: Signals, begin: int, facts: Facts, place: Standing) -> str:
     if facts.get("task") == "regression":
+        if unreached_targets(signals, facts) is not None:
+            return "standardise the targets, which are far larger than the answers, or raise learning_rate"
+        lower = "lower learning_rate by a factor of 3 to 10"
+        if not place.now < AT_MEAN * place.trivial:
+            return f"{lower}, and look for dead or saturated units"
         return (
-            "compare the shapes of answers and targets: [B, 1] less [B] gives [B, B] without a word, and "
-            "the best answer is then the mean; if they fit, lower learning_rate by a factor of 3 to 10"
+            "compare the shapes of answers and targets, as the loss is that of always answering the mean: "
+            f"[B, 1] less [B] gives [B, B] without a word; if they fit, {lower}"
         )
     if begin:
         return (

@@ -5,8 +5,6 @@ Notation
     s, m    spread and mean of the numbers to predict within a batch     [n]
     V       variance of all numbers to predict
     B       samples in a batch
-    e, v    training and validation loss per evaluation                  [evaluations]
-    T       trivial loss
 The facts are those of `diagnostics/data.py`.
 """
 
@@ -18,9 +16,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from diagnostics.data import largest_share
-from diagnostics.evidence.learning import LEARNT, trivial_loss
+from diagnostics.evidence.learning import guessing_loss, trivial_loss
+from diagnostics.evidence.relation import unrelated
 from diagnostics.evidence.suffering import finite, warn_if
-from diagnostics.evidence.trends import SIGNIFICANT, Values, mann_kendall
+from diagnostics.evidence.trends import Values
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
 
@@ -42,18 +41,8 @@ VARIETY = 0.1
 SMALLEST = 4
 """Samples in a batch for the same."""
 
-FEWEST = 4
-"""Evaluations before validation is said never to have been better than guessing."""
-
-MEMORISED, FITTED = 0.5, 0.95
-"""Share of the trivial loss that the training loss must be below to count as learnt by heart; and as on the
-way to it, while validation only gets worse."""
-
-WILD = 3.0
-"""Times the trivial loss of a first loss that is rather the weights' fault (as in `bad-init-scale`)."""
-
-MANY = 100
-"""Training samples below which poor validation is rather the fault of too few."""
+GOOD = 0.5
+"""Share of the trivial loss below which validation does well, whatever the order of the samples."""
 
 SHIFT, LARGE_SHIFT = 0.1, 0.25
 """Distance of training and validation labels worth a word, and a warning (house rule: a quarter of the
@@ -138,7 +127,7 @@ def _first_above(signals: Signals, outputs: float) -> int:
 
 def _in_order(signals: Signals, facts: Facts) -> Iterator[Finding]:
     """Batches with far less variety than shuffled ones would have."""
-    size, total = _batch_size(signals, facts), trivial_loss(signals, facts)
+    size, total = _batch_size(signals, facts), guessing_loss(signals, facts)
     if not (size >= SMALLEST and total > 0):
         return
     of_task = _variety_of_numbers if facts.get("task") == "regression" else _variety_of_classes
@@ -151,8 +140,9 @@ def _in_order(signals: Signals, facts: Facts) -> Iterator[Finding]:
         "batch_size": size,
     }
     cause = (
-        f"the batches hold {float(np.mean(variety)):.0%} of the variety of labels that shuffled ones would"
-        f"{f', and {single:.0%} of them a single class' if single > 0 else ''}: the samples come in "
+        f"the batches hold {100 * float(np.mean(variety)):.0f} % of the variety of labels that shuffled ones "
+        "would"
+        f"{f', and {100 * single:.0f} % of them a single class' if single > 0 else ''}: the samples come in "
         "the order of their labels"
     )
     remedy = "shuffle the training samples before every epoch (DataLoader(..., shuffle=True))"
@@ -186,44 +176,26 @@ def _variety_of_numbers(
 
 def _validates_well(signals: Signals, facts: Facts) -> bool:
     v, total = _finite(signals, "val_loss"), trivial_loss(signals, facts)
-    return bool(len(v) and math.isfinite(total) and float(np.median(v[-3:])) < MEMORISED * total)
+    return bool(len(v) and math.isfinite(total) and float(np.median(v[-3:])) < GOOD * total)
 
 
 def _unrelated(signals: Signals, facts: Facts) -> Iterator[Finding]:
-    """Training fits by heart what validation shows to have no rule."""
-    e, v, trivial = _finite(signals, "train_loss"), _finite(signals, "val_loss"), trivial_loss(signals, facts)
-    if min(len(e), len(v)) < FEWEST or not trivial > 0 or float(facts.get("train_samples", MANY)) < MANY:
+    """What is learnt by heart has no rule; where nothing is learnt, that is a guess, and a remark."""
+    found = unrelated(signals, facts)
+    if found is None:
         return
-    if float(signals["loss"].values[0]) > WILD * trivial:
-        return  # a wild start spoils validation as well
-    fitted = float(np.median(e[-3:])) / trivial
-    by_heart = fitted < MEMORISED or (fitted < FITTED and _only_worse(v, trivial))
-    if not by_heart or float(np.min(v)) < LEARNT * trivial or _guesses_well(signals, facts, trivial):
-        return
+    doing = "the training loss fell to" if found.learnt else "the training loss stays at"
+    rest = "but the" if found.learnt else "steps have their usual size, and the"
     cause = (
-        f"the labels look unrelated to the inputs: the training loss fell to {float(e[-1]):.4g}, but the "
-        f"validation loss was never below {float(np.min(v)):.4g}, and guessing has {trivial:.4g}"
+        f"the labels look unrelated to the inputs: {doing} {found.train:.4g}, {rest} validation loss was "
+        f"never below {found.best_val:.4g}, and guessing has {found.trivial:.4g}"
     )
     remedy = (
         "check that every label belongs to its input (an index shuffled for one and not for the other), "
         "and that validation data are prepared like training data"
     )
-    evidence = {"train_loss": float(e[-1]), "best_val_loss": float(np.min(v)), "trivial_loss": trivial}
-    step = int(signals["val_loss"].steps[FEWEST - 1])
-    yield Finding(KIND, Severity.WARNING, step, evidence, cause, remedy)
-
-
-def _only_worse(v: Values, trivial: float) -> bool:
-    """Whether the validation loss has risen from its beginning on."""
-    rise = float(np.median(v[-3:]) - np.median(v[:3]))
-    return mann_kendall(v) > SIGNIFICANT and rise > (1 - LEARNT) * trivial
-
-
-def _guesses_well(signals: Signals, facts: Facts, trivial: float) -> bool:
-    """Whether validation accuracy is above that of guessing, although the loss is not (overconfidence)."""
-    accuracy = _finite(signals, "val_accuracy")
-    guess = largest_share(trivial, int(facts.get("outputs", 2)))
-    return bool(len(accuracy) and float(np.median(accuracy[-3:])) > guess + 0.15 * (1 - guess))
+    evidence = {"train_loss": found.train, "best_val_loss": found.best_val, "trivial_loss": found.trivial}
+    yield Finding(KIND, warn_if(found.learnt), found.step, evidence, cause, remedy)
 
 
 def _split(facts: Facts) -> Iterator[Finding]:
@@ -231,17 +203,18 @@ def _split(facts: Facts) -> Iterator[Finding]:
     if shift > SHIFT and float(facts.get("label_shift_chance", 1.0)) < CHANCE:
         unseen = float(facts.get("label_unseen", 0.0))
         more = (
-            f"; {unseen:.0%} of the validation labels are of classes without a training sample"
+            f"; {100 * unseen:.0f} % of the validation labels are of classes without a training sample"
             if unseen
             else ""
         )
-        cause = f"training and validation labels differ in distribution by {shift:.0%}{more}"
+        cause = f"training and validation labels differ in distribution by {100 * shift:.0f} %{more}"
         remedy = "split at random, with equal shares of each class (stratified)"
         evidence = {"label_shift": shift, "label_unseen": unseen}
         yield Finding(KIND, warn_if(shift > LARGE_SHIFT), 0, finite(evidence), cause, remedy)
     copies = float(facts.get("duplicates_across_split", 0.0))
     if copies > 0.01 and float(facts.get("feature_count", 0)) >= WIDE:
-        cause = f"{copies:.1%} of the validation samples are among the training samples: validation flatters"
+        share = f"{100 * copies:.1f} %"
+        cause = f"{share} of the validation samples are among the training samples: validation flatters"
         remedy = "drop duplicates before splitting, or split by group"
         severity = warn_if(copies > COPIES)
         yield Finding(KIND, severity, 0, {"duplicates_across_split": copies}, cause, remedy)

@@ -44,7 +44,11 @@ MOST = 0.9
 """Share from which it is worth one in a training that is hampered."""
 
 NOTABLE = 0.25
-"""Share of dead units that is worth a word at all."""
+"""Share of dead units that is worth a word at all where nothing is learnt."""
+
+HALF = 0.5
+"""The same where the training learns (house rule: a layer of relu begins with a quarter of its units dead for
+all of few samples, and copes)."""
 
 NEAR = 0.05
 """What the share of zeros of a batch may be below that of dead units of a window."""
@@ -91,6 +95,8 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         bool(whole or narrow or worst >= MOST)
         and hampered(place, sibling_loss(facts), done=done(signals, facts))
     )
+    if not (harm or cut_off or fails(place)) and worst < HALF:
+        return
     named = sorted(whole or narrow or found, key=lambda site: -site.share)
     evidence = {"dead_share": worst, "layers": float(len(found)), "live_units": min(s.live for s in found)}
     yield Finding(
@@ -184,7 +190,7 @@ def _cause(named: list[_Site], whole: bool, place: Standing) -> str:
     if whole:
         what = f"no unit of {listed([site.name for site in named])} has fired since step {worst.step}"
     else:
-        what = f"{worst.share:.0%} of the units of {worst.name} never fire (since step {worst.step}"
+        what = f"{100 * worst.share:.0f} % of the units of {worst.name} never fire (since step {worst.step}"
         what += f", {worst.live:.0f} are left)" if math.isfinite(worst.live) else ")"
         if len(named) > 1:
             what += f", and many of {listed([site.name for site in named[1:]])}"

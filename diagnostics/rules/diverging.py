@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnostics.evidence.learning import trivial_loss
-from diagnostics.evidence.trends import Values, mann_kendall, noise, theil_sen
+from diagnostics.evidence.trends import SIGNIFICANT, Values, mann_kendall, noise, theil_sen
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Series, Signals
 
@@ -47,6 +47,16 @@ sooner (house rule: a catapult that goes so far up is on its way back after so m
 VIOLENT = 0.3
 """Update over weights in any due row that must stand beside it where the trivial loss is unknown (house
 rule: a hundred times the usual; the loss of a first batch alone may be small by chance)."""
+
+CLIMBS = 2
+"""Times CONFIRM for which a loss that still climbs must have been above the bar, however slowly it got there
+(house rule: a slow rise is as wide as it is long, and a catapult climbs for a few steps)."""
+
+FAR = 3.0
+"""Times its level that a loss must have climbed to then (house rule: far more than a restless start)."""
+
+CLIMBING = 2.33
+"""Mann-Kendall score above which the loss counts as climbing (one-sided 1 %)."""
 
 YOUNG = 4
 """Times CONFIRM for which a rise that has passed its peak is given time to fall (house rule)."""
@@ -98,6 +108,8 @@ def _confirmed(loss: Series, start: float, level: float, sure: bool) -> tuple[in
     best = float(np.min(before, initial=start))
     calm = np.flatnonzero(before <= best + NOISE * noise(before))
     width = rise - int(calm[-1]) if len(calm) else 1
+    if _climbs_on(tail, level):
+        return rise * BLOCK, best
     if len(tail) < max(CONFIRM, 2 * width) or _comes_back(tail, bar, CONFIRM) or _has_turned(tail, width):
         return None
     return rise * BLOCK, best
@@ -122,6 +134,12 @@ def _is_violent(signals: Signals) -> bool:
     update, weight = signals["total_update_norm"].values, signals["total_weight_norm"].values
     n = min(len(update), len(weight))
     return bool(np.any(update[:n] > VIOLENT * np.maximum(weight[:n], np.finfo(float).tiny)))
+
+
+def _climbs_on(tail: Values, level: float) -> bool:
+    """Whether the blocks above the bar have climbed for long and go on, to far above the level."""
+    far = len(tail) >= CLIMBS * CONFIRM and float(np.median(tail[-CONFIRM:])) > FAR * level > 0
+    return far and mann_kendall(tail) > CLIMBING and mann_kendall(tail[-len(tail) // 2 :]) > SIGNIFICANT
 
 
 def _comes_back(tail: Values, bar: float, window: int) -> bool:

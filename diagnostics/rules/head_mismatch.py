@@ -67,6 +67,8 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     if a.rows < ROWS:
         return
     place = standing(signals, facts)
+    if facts.get("task") == "other":
+        return
     of_task = _of_targets if facts.get("task") == "regression" else _of_classes
     found = (
         _one_unit_softmax(a, place) or _no_gradient(signals, facts, a) or of_task(signals, facts, a, place)

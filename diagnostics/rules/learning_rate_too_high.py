@@ -9,7 +9,16 @@ import math
 from collections.abc import Iterator
 
 from diagnostics.evidence.learning import Standing, standing
-from diagnostics.evidence.steps import EARLY, finite, learns_well, lower_rate, rate_at, short, typical
+from diagnostics.evidence.steps import (
+    EARLY,
+    finite,
+    learns_well,
+    lower_rate,
+    of_weights,
+    rate_at,
+    short,
+    typical,
+)
 from diagnostics.evidence.strides import (
     FAINT,
     LARGE,
@@ -44,7 +53,7 @@ UP, STAYS = 1.2, 1.03
 """Times its level that an early and a present loss must be to be more than no learning (house rule: who
 learns nothing, but does no harm, stays at its level)."""
 
-USUAL = "1e-3 is usual"
+USUAL = "0.1 % is usual"
 
 
 def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
@@ -137,18 +146,19 @@ def _began_faintly(signals: Signals) -> bool:
 def _cause(state: Standing, signs: Signs, measured: bool) -> str:
     seen = []
     if signs.early > LARGE:
-        seen.append(f"updates were {short(signs.early)} of the weights in the first {EARLY} steps ({USUAL})")
+        seen.append(f"updates were {of_weights(signs.early)} in the first {EARLY} steps ({USUAL})")
     if signs.peak > VIOLENT and not signs.peak < 2 * signs.early:
         usual = "" if seen else f" ({USUAL})"
-        seen.append(f"one update was {short(signs.peak)} of the weights{usual}")
+        seen.append(f"one update was {of_weights(signs.peak)}{usual}")
     if signs.overshoot > PAST:
         seen.append(f"steps overshot: {short(signs.overshoot)}, where 2 leaves the loss as it was")
     if signs.risen > ROSE:
         seen.append(f"the loss rose to {short(signs.risen)} times its level within {EARLY} steps")
     if signs.lost > LOST:
-        seen.append(f"the loss came down to {state.best:.4g} and went up again from step {signs.step} on")
+        since = f" from step {signs.lost_at} on" if signs.lost_at is not None else ""
+        seen.append(f"the loss came down to {state.best:.4g} and went up again{since}")
     if not seen:
-        what = f"updates went up to {short(signs.peak)} of the weights ({USUAL})"
+        what = f"updates went up to {of_weights(signs.peak)} ({USUAL})"
         seen.append(what if measured else f"the loss left {state.best:.4g} upwards")
     likely = "" if measured else "; without measured updates this is the likely cause, not a sure one"
     return f"{', '.join(seen)}; {outcome(state)}{likely}"

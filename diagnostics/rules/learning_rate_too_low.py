@@ -18,8 +18,18 @@ import numpy as np
 
 from diagnostics.evidence.course import Curve, course, trend
 from diagnostics.evidence.forecast import forecast
-from diagnostics.evidence.learning import LONG, standing
-from diagnostics.evidence.steps import common_rows, middle, one_digit, rate_at, short, update_ratios
+from diagnostics.evidence.learning import LONG, Standing, standing
+from diagnostics.evidence.steps import (
+    common_rows,
+    middle,
+    of_weights,
+    one_digit,
+    rate_at,
+    short,
+    update_ratios,
+)
+from diagnostics.evidence.strides import unreached_targets
+from diagnostics.evidence.suffering import fails
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
 
@@ -105,9 +115,38 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         "loss_at_end": end,
         "share_learnt": (top - end) / (top - bottom),
     }
+    far = list(_targets_are_far(signals, facts, state, evidence))
+    yield from far
     yield from _rate_is_gone(signals, evidence)
-    if _gone_at(signals) is None:
+    if _gone_at(signals) is None and not far:
         yield from _steps_are_small(signals, facts, curve, evidence)
+
+
+def _targets_are_far(
+    signals: Signals, facts: Facts, state: Standing, evidence: dict[str, float]
+) -> Iterator[Finding]:
+    """Targets far off unit scale that the answers do not reach in time, however well the steps are aimed."""
+    targets = unreached_targets(signals, facts)
+    if targets is None or not fails(state) or not state.now < state.start or not _has_waited(signals, facts):
+        return
+    mean, spread, steps = short(targets.mean), short(targets.spread), signals.last_step + 1
+    cause = (
+        f"targets of mean {mean} and spread {spread} are out of reach: the answers grew from a size of "
+        f"{short(targets.first)} to {short(targets.now)} in {steps} steps; the loss is {short(state.now)} "
+        f"({short(state.start)} at the start)"
+    )
+    remedy = f"standardise the targets (subtract {mean}, divide by {spread}), or raise learning_rate"
+    rate = _peak(signals, facts)
+    if math.isfinite(rate):
+        factor = min(LARGEST_FACTOR, math.sqrt(targets.size / targets.now))  # layers grow together
+        remedy += f" from {short(rate)} to about {short(one_digit(rate * factor))}"
+    evidence = {
+        **evidence,
+        "target_mean": targets.mean,
+        "target_spread": targets.spread,
+        "answer_scale": targets.now,
+    }
+    yield Finding("learning-rate-too-low", Severity.WARNING, 0, evidence, cause, remedy)
 
 
 def _rate_is_gone(signals: Signals, evidence: dict[str, float]) -> Iterator[Finding]:
@@ -145,7 +184,7 @@ def _steps_are_small(
         remedy = f"raise the learning rate (learning_rate) from {short(rate)} to about {higher}"
     goes = "falls steadily but slowly" if falls else "has hardly moved"
     cause = (
-        f"updates were {short(pace.ratio)} of the weights in the mean (1e-3 is usual), "
+        f"updates were {of_weights(pace.ratio)} in the mean (0.1 % is usual), "
         f"{100 * pace.reach:.2g} % in all; the loss {goes} and is {short(evidence['loss_now'])} "
         f"({short(evidence['loss_at_start'])} at the start)"
     )
@@ -165,12 +204,17 @@ def _has_begun(signals: Signals, facts: Facts) -> bool:
 
 def _stands_still(signals: Signals, facts: Facts) -> bool:
     """Whether half of the budget is spent, and the steps do not grow: a plateau can end, and then they do."""
-    done = signals.last_step + 1
-    if done < max(LONG, PATIENCE * float(facts.get("total_steps", 0))) and facts.get("ended") != "finished":
+    if not _has_waited(signals, facts):
         return False
     r = middle(update_ratios(signals).values[0])
     r = r[np.isfinite(r)]
     return len(r) >= FEWEST_ROWS and float(np.median(r[-FEWEST_ROWS:])) < GROWN * float(np.median(r))
+
+
+def _has_waited(signals: Signals, facts: Facts) -> bool:
+    """Whether half of the budget, and enough, is spent."""
+    enough = max(LONG, PATIENCE * float(facts.get("total_steps", 0)))
+    return signals.last_step + 1 >= enough or facts.get("ended") == "finished"
 
 
 def _pace(signals: Signals) -> _Pace | None:

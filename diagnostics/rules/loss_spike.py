@@ -9,11 +9,13 @@ Notation
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from diagnostics.evidence.learning import trivial_loss
+from diagnostics.evidence.learning import standing
+from diagnostics.evidence.suffering import fails
 from diagnostics.evidence.trends import Values
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
@@ -31,6 +33,10 @@ in a regression, one in a million goes so far)."""
 SHARE = 0.25
 """Share of the trivial loss (of the start, where that is unknown) that a jump must have as well."""
 
+SETTLED, SETTLING = 50, 0.1
+"""Steps, and share of them, after which a loss has left its level at the start: a jump before that is part of
+settling (house rule)."""
+
 RARE = 0.02
 """Share of the rows above which it is no jump any more but the way this loss is."""
 
@@ -40,20 +46,22 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     loss = signals["loss"]
     keep = np.isfinite(loss.values)
     t, x = loss.steps[keep], loss.values[keep]
-    if len(x) < 3 * WIDTH:
-        return
-    trivial = trivial_loss(signals, facts)
-    scale = abs(trivial) if np.isfinite(trivial) else abs(float(np.median(x[:3])))
-    places, base = _jumps(x, WIDTH, scale)
+    place = standing(signals, facts)
+    if len(x) < 3 * WIDTH or not math.isfinite(place.now) or fails(place):
+        return  # what ends above its level, or learns nothing, has nowhere to come back to
+    scale = abs(place.trivial) if math.isfinite(place.trivial) else abs(float(np.median(x[:3])))
+    places, heights, base = _jumps(x, WIDTH, scale)
     if not len(places):
         n = len(x) // COARSE
         coarse = np.median(x[: n * COARSE].reshape(n, COARSE), axis=1)
-        places, base = _jumps(coarse, WIDTH // 2, scale)
+        places, heights, base = _jumps(coarse, WIDTH // 2, scale)
         places = places * COARSE + COARSE // 2
+    late = t[places] >= max(SETTLED, SETTLING * float(t[-1]))
+    places, heights, base = places[late], heights[late], base[late]
     if not len(places):
         return
-    top = int(np.argmax(x[places]))
-    first, height, before = int(t[places[0]]), float(x[places[top]]), float(base[top])
+    top = int(np.argmax(heights))
+    first, height, before = int(t[places[0]]), float(heights[top]), float(base[top])
     evidence = {"highest_loss": height, "loss_around": before, "rows": float(len(places))}
     cause = (
         f"the loss jumped from about {before:.4g} to {height:.4g} at step {int(t[places[top]])} and came back"
@@ -62,11 +70,12 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     yield Finding("loss-spike", Severity.INFO, first, evidence, cause, remedy)
 
 
-def _jumps(x: Values, width: int, scale: float) -> tuple[np.ndarray, Values]:
-    """The places of `x` [n] that stick out of both neighbouring blocks, and the level around each."""
+def _jumps(x: Values, width: int, scale: float) -> tuple[np.ndarray, Values, Values]:
+    """The places of `x` [n] that stick out of both neighbouring blocks, their heights and levels."""
+    none = np.array([], np.int64), np.array([]), np.array([])
     n = len(x) // width
     if n < 3:
-        return np.array([], np.int64), np.array([])
+        return none
     m = np.median(x[: n * width].reshape(n, width), axis=1)
     base = np.maximum(m[:-2], m[2:])
     inner = x[width : (n - 1) * width]
@@ -74,8 +83,8 @@ def _jumps(x: Values, width: int, scale: float) -> tuple[np.ndarray, Values]:
     tail = float(np.percentile(inner - around, 90))
     places = np.flatnonzero(inner > around + max(TAILS * tail, SHARE * scale))
     if len(places) > max(width // 2, RARE * len(x)):
-        return np.array([], np.int64), np.array([])
-    return places + width, around[places]
+        return none
+    return places + width, inner[places], around[places]
 
 
 RULE = Rule(

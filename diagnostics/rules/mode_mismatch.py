@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -30,7 +29,7 @@ from diagnostics.evidence.suffering import (
     warn_if,
 )
 from diagnostics.evidence.trends import Values
-from diagnostics.findings import Facts, Finding, Rule, Severity
+from diagnostics.findings import Facts, Finding, Rule
 from diagnostics.signals import Signals
 
 ROWS = 3
@@ -61,8 +60,7 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     """At most one finding for each of the three mistakes."""
     norms, dropouts = float(facts.get("batch_norms", 0)), dropout_rate(signals, facts, LIKELY)
     if not norms + dropouts:
-        yield from _perhaps_evaluated_in_training_mode(signals)
-        return
+        return  # no module knows of a mode; functions that depend on it leave their zeros behind
     parts = " and ".join(word for word, count in (("batch norm", norms), ("dropout", dropouts)) if count)
     trained_wrongly = list(_trained_in_evaluation_mode(signals, facts, parts))
     yield from trained_wrongly
@@ -95,19 +93,12 @@ def _evaluated_in_training_mode(signals: Signals, parts: str) -> Iterator[Findin
         return
     step = int(share.steps[begin_of_last_run(share.values < WRONG) % len(share)])
     cause = (
-        f"{1 - float(np.median(last)):.0%} of the forward passes of an evaluation ran in training mode: "
-        f"with {parts} the answers then depend on chance and on the other samples"
+        f"{100 * (1 - float(np.median(last))):.0f} % of the forward passes of an evaluation ran in "
+        f"training mode: with {parts} the answers then depend on chance and on the other samples"
     )
     remedy = "call model.eval() before every evaluation and model.train() after it"
     evidence = {"eval_mode_share": float(np.median(last))}
     yield Finding("mode-mismatch", warn_if(True), step, finite(evidence), cause, remedy)
-
-
-def _perhaps_evaluated_in_training_mode(signals: Signals) -> Iterator[Finding]:
-    """The same where no module is known that the mode matters to: functions may be there."""
-    parts = "dropout or batch norm, if the model calls them as functions,"
-    for finding in _evaluated_in_training_mode(signals, parts):
-        yield replace(finding, severity=Severity.INFO)
 
 
 def _stale(signals: Signals, facts: Facts) -> Iterator[Finding]:

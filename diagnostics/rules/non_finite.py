@@ -40,12 +40,12 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     """The first step whose training loss or weights were not finite, and what led to it."""
     loss = signals["loss"]
     step, place = _first(signals)
-    known = int(facts.get("non_finite_step", -1))
-    origin = ""
-    if 0 <= known <= signals.last_step:
-        step, origin = min(step, known), str(facts.get("non_finite_origin", ""))
     if step == NEVER:
         return
+    known = int(facts.get("non_finite_step", -1))
+    seen = 0 <= known <= signals.last_step and step - RECOVERED <= known <= step
+    origin = str(facts.get("non_finite_origin", "")) if seen else ""
+    step = known if seen else step
     before = loss.values[(loss.steps < step) & np.isfinite(loss.values)]
     evidence = {"step": float(step)}
     if len(before):
@@ -81,11 +81,20 @@ NEVER = 2**62
 
 def _first(signals: Signals) -> tuple[int, str]:
     """The first step at which something that does not come back is not finite, and what that is."""
-    found = [(_first_bad(signals["loss"]), "the loss")]
+    found = [(_begin_of_the_last(signals["loss"]), "the loss")]
     for name in WEIGHTS:
         if name in signals:
             found.append((_first_bad(signals[name]), "the weights"))
     return min(found, key=lambda entry: entry[0])
+
+
+def _begin_of_the_last(loss: Series) -> int:
+    """The first step that was not finite since the losses were last in order for `RECOVERED` rows."""
+    bad = np.flatnonzero(~np.isfinite(loss.values))
+    if not len(bad):
+        return NEVER
+    begins = np.flatnonzero(np.diff(bad) > RECOVERED)
+    return int(loss.steps[bad[begins[-1] + 1 if len(begins) else 0]])
 
 
 def _first_bad(series: Series) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from diagnostics.evidence.improvement import soon_learns
 from diagnostics.evidence.learning import Standing, standing
 from diagnostics.evidence.movement import effort, movement, standstill
 from diagnostics.evidence.trends import mean_blocks
@@ -79,7 +80,7 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     if effort(signals, facts) < _patience(hopeless, moved, facts):
         return
     earlier = signals.until(int(signals.last_step * CONFIRM))
-    if not standing(earlier, facts).stuck:
+    if not standing(earlier, facts).stuck or soon_learns(signals, now.trivial):
         return
     evidence = {
         "loss_now": now.now,
@@ -143,11 +144,16 @@ WHY = {
 
 
 def _cause(now: Standing, steps: int, moved: float, hopeless: str) -> str:
-    far = f", though a layer has moved {moved:.2g} times its size" if moved >= 1 else ""
+    far = f", though a layer has moved {_times(moved)} times its size" if moved >= 1 else ""
     return (
         f"after {steps} steps the training loss is {now.now:.4g}, no better than the {now.trivial:.4g} of "
         f"always giving the same answer{far}{WHY.get(hopeless, '')}"
     )
+
+
+def _times(x: float) -> str:
+    """A number of one or more in two digits that count, without an exponent."""
+    return f"{x:.2g}" if x < 10 else f"{float(f'{x:.2g}'):.0f}"
 
 
 def _remedy(hopeless: str, signals: Signals) -> str:

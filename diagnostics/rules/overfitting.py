@@ -146,14 +146,21 @@ def _epoch(step: int, facts: Facts) -> str:
 
 
 def _firmer(facts: Facts) -> str:
-    """How to regularise, from what is set already."""
+    """How to regularise, from what is set already; where that is unknown, with what."""
     dropout, decay = float(facts.get("dropout", 0.0)), float(facts.get("weight_decay", 0.0))
     usual = 0.05 if facts.get("decoupled_decay") else 1e-3
     more = DROPOUT if dropout < DROPOUT else min(MOST_DROPOUT, dropout + 0.1)
     ways = []
-    if dropout < MOST_DROPOUT:
+    if "dropout" not in facts:
+        ways.append(f"try a dropout of about {short(more)}")
+    elif dropout < MOST_DROPOUT:
         ways.append(f"raise dropout from {short(dropout)} to about {short(more)}")
-    ways.append(f"raise weight_decay from {short(decay)} to about {short(max(usual, 10 * decay))}")
+    if "weight_decay" not in facts:
+        ways.append(
+            f"a weight_decay of about {short(usual)}" if ways else f"try a weight_decay of {short(usual)}"
+        )
+    else:
+        ways.append(f"raise weight_decay from {short(decay)} to about {short(max(usual, 10 * decay))}")
     return " or ".join(ways) + ", use a smaller model, or more or augmented data"
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from diagnostics.evidence.course import course
+from diagnostics.evidence.improvement import improvement
 from diagnostics.evidence.learning import Standing, standing
 from diagnostics.evidence.movement import effort
 from diagnostics.evidence.suffering import sibling_loss, warn_if
@@ -55,8 +57,12 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     m = mean_blocks(loss.steps[half], x, BLOCKS)
     if mann_kendall(m) < -SIGNIFICANT and -theil_sen(m) * 2 * len(m) > GAIN * way:
         return
+    curve = course(signals)
+    gained = None if curve is None else improvement(signals, curve, place.trivial)
+    if gained is None or gained.goes_on:
+        return
     grave = math.isfinite(sibling) and not _validates_well(signals, facts, level)
-    evidence = {"loss_now": place.now, "slope_score": mann_kendall(m), "trivial_loss": level}
+    evidence = {"loss_now": place.now, "gain_share": gained.share, "trivial_loss": level}
     if math.isfinite(sibling):
         evidence["sibling_train_loss"] = sibling
     first = int(loss.steps[half][0])

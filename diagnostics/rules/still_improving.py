@@ -11,18 +11,16 @@ import math
 from collections.abc import Iterator
 
 from diagnostics.evidence.course import CURVES, course
-from diagnostics.evidence.forecast import forecast
+from diagnostics.evidence.forecast import foretold
 from diagnostics.evidence.improvement import improvement
 from diagnostics.evidence.learning import trivial_loss
 from diagnostics.evidence.steps import short
+from diagnostics.evidence.suffering import finite
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
 
 NEAR_THE_END = 0.9
 """Share of the planned steps from which on the end is near (house rule)."""
-
-TIMES = (1.5, 2.0)
-"""Times the budget for which the loss is foretold."""
 
 
 def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
@@ -35,23 +33,12 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     gained = improvement(signals, curve, trivial_loss(signals, facts))
     if not gained.goes_on:
         return
-    evidence = {
-        "loss_now": gained.now,
-        "slope": gained.half.slope,
-        "slope_low": gained.half.low,
-        "slope_high": gained.half.high,
-        "trend": gained.half.z,
-        "gain_share": gained.share,
-    }
-    law = forecast(curve)
-    for times in TIMES:
-        if law is not None:
-            outlook = law.at(times)
-            evidence[f"loss_at_{times:g}x"] = outlook.loss
-            evidence[f"loss_at_{times:g}x_low"], evidence[f"loss_at_{times:g}x_high"] = (
-                outlook.low,
-                outlook.high,
-            )
+    half = {"slope": gained.half.slope, "slope_low": gained.half.low, "slope_high": gained.half.high}
+    evidence = finite({"loss_now": gained.now, **half, "trend": gained.half.z, "gain_share": gained.share})
+    for times, outlook in foretold(curve, gained.now).items():
+        evidence[f"loss_at_{times:g}x"] = outlook.loss
+        evidence[f"loss_at_{times:g}x_low"] = outlook.low
+        evidence[f"loss_at_{times:g}x_high"] = outlook.high
     begin = int(curve.half.steps[0])
     cause = (
         f"the {CURVES[curve.name]} still falls: it is {short(gained.now)}, and the last half of "

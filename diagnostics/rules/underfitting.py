@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnostics.evidence.course import Curve, course, evaluations
-from diagnostics.evidence.improvement import improvement
+from diagnostics.evidence.improvement import improvement, share_learnt
 from diagnostics.evidence.learning import trivial_loss
 from diagnostics.evidence.steps import short
 from diagnostics.findings import Facts, Finding, Rule, Severity
@@ -57,12 +57,10 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     siblings = "sibling_train_loss" in facts
     if not 0 < reached.share < (LITTLE if siblings else ALONE):
         return
-    evidence = {
-        "loss_now": reached.now,
-        "trivial_loss": trivial,
-        "share_learnt": reached.share,
-    }
+    share = share_learnt(reached.now, float(curve.values[0]), trivial)
+    evidence = {"loss_now": reached.now, "trivial_loss": trivial, "share_learnt": share}
     if siblings:
+        evidence["share_of_siblings"] = reached.share
         evidence["sibling_train_loss"] = reached.best
         than = f"other trials of the study reached {short(reached.best)}"
     else:

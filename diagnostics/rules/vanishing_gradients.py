@@ -29,6 +29,10 @@ SHALLOWEST = 3
 STEADY = 0.7
 """Share of the layers at which the gradient must really get smaller (house rule)."""
 
+GROWN = 0.5
+"""Decades by which a fall that was less at the start must have grown since (house rule: convolutions begin
+with nearly three decades, as each of their many outputs has a small part in the loss)."""
+
 LAST = 5
 """Rows whose middle says how the gradients fall now (house rule)."""
 
@@ -45,7 +49,8 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     falls = np.where(np.mean(np.diff(d, axis=1) > 0, axis=1) >= STEADY, depth_falls(d), 0.0)
     falls[~np.all(d > 0, axis=1)] = np.nan  # behind a dead layer; NaN is no size either
     known = finite(falls)
-    if not len(known) or float(np.median(known[-LAST:])) < FAINT:
+    now = float(np.median(known[-LAST:])) if len(known) else 0.0
+    if now < FAINT or (known[0] < FAINT and now < known[0] + GROWN):
         return
     state = standing(signals, facts)
     late = signals.last_step > LATE * float(facts.get("total_steps", 0))

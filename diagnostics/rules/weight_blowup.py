@@ -13,6 +13,7 @@ import numpy as np
 
 from diagnostics.evidence.learning import standing
 from diagnostics.evidence.steps import common_rows, short
+from diagnostics.evidence.strides import unreached_targets
 from diagnostics.evidence.suffering import listed
 from diagnostics.evidence.trends import Values
 from diagnostics.findings import Facts, Finding, Rule, Severity
@@ -44,6 +45,8 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     came_down = state.now < (1 - GAINED) * float(signals["loss"].values[0])
     if came_down or not (state.worse or state.stuck):
         return
+    if state.now < state.start and unreached_targets(signals, facts) is not None:
+        return  # the answers must grow to reach such targets, and the loss gains by it
     harmless = set(signals["rotation"].layers) if "rotation" in signals else set()
     start = w[0]
     with np.errstate(divide="ignore", invalid="ignore"):

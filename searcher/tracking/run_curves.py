@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,15 +42,22 @@ class RunCurves:
 def read_run(uri: str, run_id: str) -> RunCurves:
     """The signals of a run: all of them where its artifacts hold them, else the curves of its metrics.
 
-    Raises: NotFound when there is no such run, or none of its metrics is a loss; TrackingError.
+    Raises: NotFound when there is no such run, it is that of a study, or none of its metrics is a loss;
+    TrackingError.
     """
     file = sqlite_file(uri)
     if file is not None and not file.exists():
         raise NotFound(f"there is no MLflow record at {uri}; name another one with --tracking-uri")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # standard error is for errors
     with _reading(uri, run_id):
         client = connect(uri)
         run = client.get_run(run_id)
         name = run.info.run_name or run_id
+        if run.data.tags.get("searcher.kind") == "study":
+            raise NotFound(
+                f"run {run_id} is that of the study {name!r}, not of one training; its trials are diagnosed "
+                f"with: searcher diagnose {name}"
+            )
         facts = {"ended": ENDED[run.info.status]} if run.info.status in ENDED else {}
         if any(entry.path == SIGNALS for entry in client.list_artifacts(run_id)):
             with tempfile.TemporaryDirectory() as folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -14,22 +15,32 @@ from diagnostics import Finding, Report, Severity
 from diagnostics.causes import flatten
 from diagnostics.report import to_dict, to_text
 from searcher.naming import short_settings, short_value
-from searcher.policy import first_cause
+from searcher.policy import first_cause, likely_cause
 from searcher.summary import sampled_of
 from searcher.tracking import RunCurves
-from searcher.trial import TrialResult
+from searcher.trial import Outcome, TrialResult
+from searcher.views.fitting import clauses
+from searcher.views.reasons import REMEDY, at_step, kind_of, stopped_by
 
-WIDE = 120
-"""Columns of a terminal from which on there is room for what follows from a cause."""
+WIDE, WIDEST = 110, 180
+"""Columns of a terminal from which on there is room for what to change, and for what follows from a cause."""
 
 
 def trial_text(result: TrialResult, report: Report, width: int) -> str:
     """All that is known of why a trial went as it did."""
     head = f"trial {result.number} {result.outcome} after {result.epochs:.3g} epochs"
     lines = [f"{head}: {short_settings(sampled_of(result))}"]
-    if result.reason:
-        lines.append(f"ended: {result.reason.splitlines()[0]}")
+    if ended := _ended(result, report):
+        lines.append(textwrap.fill(f"ended: {ended}", width, subsequent_indent="  "))
     return "\n".join([*lines, "", report_text(report, width)])
+
+
+def _ended(result: TrialResult, report: Report) -> str:
+    """What ended a trial before its time, as far as the report does not say it."""
+    fatal, reason = result.report.fatal, (result.reason.splitlines() or [""])[0]
+    if result.outcome is Outcome.DOOMED and fatal is not None:
+        return f"stopped{at_step(result)}: {stopped_by(fatal)}"
+    return "" if reason in {finding.cause for finding in report.findings} else reason
 
 
 def report_text(report: Report, width: int) -> str:
@@ -41,11 +52,12 @@ def report_text(report: Report, width: int) -> str:
 def causes_table(judged: Sequence[tuple[TrialResult, Report]], width: int) -> RenderableType:
     """Every trial with its verdict and its first cause; then how often each cause came first."""
     headings = ["trial", "outcome", "verdict", "first cause", "step", "layer"]
-    headings += ["what follows"] if width >= WIDE else []
+    headings += ["what to change"] if width >= WIDE else []
+    headings += ["what follows"] if width >= WIDEST else []
     table = _table(*headings)
     for result, report in judged:
-        cause = first_cause(report.findings)
-        cells = ("", "", "", "") if cause is None else _cells(cause)
+        cause = likely_cause(report)
+        cells = () if cause is None else _cells(cause)
         row = (str(result.number), str(result.outcome), str(report.verdict), *cells)
         table.add_row(*row[: len(headings)])
     causes = [cause for _, report in judged if (cause := first_cause(report.findings)) is not None]
@@ -82,14 +94,14 @@ def run_head(run: RunCurves) -> str:
 def _table(*headings: str) -> Table:
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim")
     for heading in headings:
-        long = heading in ("layer", "what follows")
+        long = heading in ("layer", "what to change", "what follows")
         number = heading in ("trial", "step", "trials")
         table.add_column(heading, justify="right" if number else "left", no_wrap=not long, overflow="fold")
     return table
 
 
-def _cells(cause: Finding) -> tuple[str, str, str, str]:
+def _cells(cause: Finding) -> tuple[str, ...]:
     more = len(cause.layers) - 1
     layers = "".join(cause.layers[:1]).removesuffix(".weight") + (f" +{more}" if more > 0 else "")
     follows = ", ".join(dict.fromkeys(found.kind for found in flatten(cause.consequences)))
-    return cause.kind, str(cause.step), layers, follows
+    return kind_of(cause), str(cause.step), layers, clauses(cause.remedy, REMEDY), follows

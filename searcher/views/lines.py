@@ -6,7 +6,6 @@ from typing import TextIO
 
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
 from searcher.naming import short_settings
-from searcher.summary import best_line
 from searcher.views.text import result_line
 
 
@@ -46,8 +45,7 @@ def _line(event: Event) -> str:
         case Noted(text):
             return text
         case StudyLeft(spec, results, why):
-            return (
-                f"study {spec.name} left after {len(results)} trials: {why}\nbest: {best_line(spec, results)}"
-            )
+            done = "" if len(results) == spec.search.trials else f"; trials done: {len(results)}"
+            return f"study {spec.name}: {why}{done}"
         case _:
             return ""

@@ -20,11 +20,13 @@ from diagnostics import Verdict
 from searcher.budget import share_used, used_device_hours, used_hours
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
 from searcher.naming import short_settings, short_value
-from searcher.policy import first_cause
+from searcher.policy import first_cause, likely_cause
 from searcher.spec import StudySpec
-from searcher.summary import best_line, cause_of, outcome_counts, sampled_of
+from searcher.summary import best_line, outcome_counts, sampled_of
 from searcher.trial import Outcome, TrialCourse, TrialResult
-from searcher.views.text import duration, sparkline
+from searcher.views.fitting import Clipped
+from searcher.views.reasons import LINE, kind_of, short_reason
+from searcher.views.text import duration, sparkline, value_text
 
 LAST_ENDED = 6
 """Finished trials that stay in view."""
@@ -45,6 +47,14 @@ STYLES = {
     "failed": "bold magenta",
 }
 
+
+BAR = 24
+"""Characters of the bar of the budget."""
+
+LEAST = 16
+"""Characters that settings, and the sentence why a trial ended, have at least."""
+
+DOOMED = "doomed: stopped early, could not recover"
 
 REFRESH = 5
 """Pictures a second."""
@@ -90,6 +100,7 @@ class LiveView:
         self._lock = threading.RLock()  # the screen is drawn by a thread of its own
         self._began = time.time()
         self._done_before = 0
+        self._is_left = False
 
     def __enter__(self) -> LiveView:
         self._live.start()
@@ -125,6 +136,7 @@ class LiveView:
                 self._console.print(Text(text, style="yellow"))
             case StudyLeft():
                 self._running.clear()
+                self._is_left = True
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The whole picture, drawn anew."""
@@ -134,29 +146,41 @@ class LiveView:
             yield picture
 
     def _picture(self, spec: StudySpec) -> RenderableType:
-        parts: list[RenderableType] = [self._head(spec), Text("best  " + best_line(spec, self._results))]
+        parts = [self._head(spec)]
+        if not self._is_left:  # then the best is said below the picture
+            parts.append(Clipped("best  " + best_line(spec, self._results)))
         if self._running:
             parts.append(self._running_table(spec))
         if self._last:
             parts.append(self._ended_table(spec))
+        elif self._running and all(row.taken_at is None for row in self._running.values()):
+            workers = "1 worker" if len(self._running) == 1 else f"{len(self._running)} workers"
+            parts.append(Clipped(f"starting: loading torch and the data in {workers}"))
+        if any(result.outcome is Outcome.DOOMED for result in self._results):
+            parts.append(Text(DOOMED, style="dim", no_wrap=True, overflow="ellipsis"))
         return Group(*parts)
 
     def _head(self, spec: StudySpec) -> RenderableType:
+        """Name, bar, trials and times in a line; how trials ended in the same one where it has room."""
         hours = used_hours(self._results)
         device_hours = used_device_hours(self._results)
         share = share_used(spec.search, len(self._results) + self._share_running(), hours, device_hours)
         counts = outcome_counts(self._results)
         words = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "starting"
-        head = Table.grid(padding=(0, 2))
         limit = f" of {spec.search.trials}" if spec.search.trials is not None else ""
         spent = f", {hours:.1f} of {spec.search.hours:g} hours" if spec.search.hours is not None else ""
-        head.add_row(
-            Text(spec.name, style="bold"),
-            ProgressBar(total=1.0, completed=share, width=24),
-            f"{len(self._results)}{limit} trials ({words}){spent}",
-            self._times(spec),
-        )
-        return head
+        done, times = f"{len(self._results)}{limit} trials", self._times(spec)
+        room = self._console.width - BAR - sum(map(len, (spec.name, done, spent, times, " ()"))) - 6
+        head = Table.grid(padding=(0, 2))
+        for _ in range(4):
+            head.add_column(no_wrap=True, overflow="ellipsis")
+        bar = ProgressBar(total=1.0, completed=share, width=min(BAR, max(4, room + BAR)))
+        name = Text(spec.name, style="bold")
+        if len(words) <= room:
+            head.add_row(name, bar, f"{done} ({words}){spent}", times)
+            return head
+        head.add_row(name, bar, done + spent, times)
+        return Group(head, Clipped("ended " + words))
 
     def _times(self, spec: StudySpec) -> str:
         elapsed = time.time() - self._began
@@ -172,9 +196,9 @@ class LiveView:
     def _running_table(self, spec: StudySpec) -> Table:
         wide = self._console.width >= WIDE
         last = ["so far", "warning"] if wide else ["so far"]
-        table = _table("trial", "slot", "settings", "epoch", "loss", spec.metric.name, *last)
+        table = _table("trial", "slot", "settings", "epoch", "loss", self._value_heading(spec), *last)
         for number, row in sorted(self._running.items()):
-            settings = short_settings(row.sampled)
+            settings = Clipped(short_settings(row.sampled), LEAST)
             if row.taken_at is None:
                 table.add_row(str(number), row.slot, settings, "starting")
                 continue
@@ -190,13 +214,16 @@ class LiveView:
             )
         return table
 
+    def _value_heading(self, spec: StudySpec) -> str:
+        return spec.metric.name if self._console.width >= WIDE else "value"
+
     def _ended_table(self, spec: StudySpec) -> Table:
         wide = self._console.width >= WIDEST
         table = _table(
             *(
                 "ended",
                 "outcome",
-                spec.metric.name,
+                self._value_heading(spec),
                 "verdict",
                 "cause",
                 "settings",
@@ -204,26 +231,26 @@ class LiveView:
             )
         )
         for result in self._last:
-            shown = result.outcome in (Outcome.COMPLETED, Outcome.PRUNED) and result.value is not None
-            cells: list[str | Text] = [
+            cause = likely_cause(result.report)
+            cells: list[RenderableType] = [
                 str(result.number),
                 str(result.outcome),
-                short_value(result.value) if shown else "-",
+                value_text(result),
                 Text(str(result.verdict), style=STYLES[result.verdict]),
-                cause_of(result),
-                short_settings(sampled_of(result)),
+                "" if cause is None else kind_of(cause),
+                Clipped(short_settings(sampled_of(result)), LEAST),
             ]
-            table.add_row(*cells, *([(result.reason.splitlines() or [""])[0]] if wide else []))
+            table.add_row(*cells, *([Clipped(short_reason(result, LINE), LEAST)] if wide else []))
         return table
 
 
 def _table(*headings: str) -> Table:
     """A table whose rows stay on one line: what is long is cut, what is short is not."""
-    table = Table(box=None, padding=(0, 1), header_style="dim", expand=True)
+    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim", expand=True)
     for heading in headings:
         long = {"settings": 3, "why": 2}.get(heading)
         table.add_column(
-            heading, no_wrap=True, overflow="ellipsis", ratio=long, min_width=16 if long else None
+            heading, no_wrap=True, overflow="ellipsis", ratio=long, min_width=LEAST if long else None
         )
     return table
 

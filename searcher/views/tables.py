@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
@@ -14,12 +15,19 @@ from searcher.summary import (
     Failure,
     best_line,
     best_result,
+    best_value,
     failures,
     outcome_counts,
     sampled_of,
     verdict_counts,
 )
-from searcher.trial import Outcome, TrialResult
+from searcher.trial import TrialResult
+from searcher.views.fitting import Trimmed
+from searcher.views.reasons import cause_cell
+from searcher.views.text import value_text
+
+INDENT = "    "
+"""Before settings that stand below their trial."""
 
 
 def space_table(spec: StudySpec) -> Table:
@@ -37,32 +45,42 @@ def space_table(spec: StudySpec) -> Table:
     return table
 
 
-def trials_table(spec: StudySpec, results: Sequence[TrialResult]) -> Table:
-    """Every trial with its outcome, value, verdict and settings, and why it ended before its time."""
-    table = Table(box=None, padding=(0, 1), header_style="dim")
-    for heading in ("trial", "outcome", spec.metric.name, "verdict", "settings"):
-        table.add_column(heading, no_wrap=heading != "settings", overflow="fold")
+def trials_table(spec: StudySpec, results: Sequence[TrialResult], width: int) -> Text:
+    """Every trial in a line: what became of it, what it suffered from, and its settings; where there is no
+    room for these, they get a line of their own."""
+    headings = ("trial", "outcome", spec.metric.name, "verdict", "cause @step")
+    rows = [
+        (str(r.number), str(r.outcome), value_text(r), str(r.verdict), cause_cell(r.report)) for r in results
+    ]
+    settings = [short_settings(sampled_of(result)) for result in results]
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    is_wide = 2 * len(widths) + sum(widths) + max(map(len, settings), default=0) <= width
     best = best_result(spec, results)
-    for result in results:
-        shown = result.outcome in (Outcome.COMPLETED, Outcome.PRUNED) and result.value is not None
-        settings = Text(short_settings(sampled_of(result)))
-        if result.reason:
-            settings.append("\n" + result.reason.splitlines()[0], style="dim")
-        table.add_row(
-            str(result.number),
-            str(result.outcome),
-            short_value(result.value) if shown else "-",
-            str(result.verdict),
-            settings,
-            style="bold green" if best is not None and result.number == best.number else "",
-        )
-    return table
+    text = Text()
+    text.append(_row(headings, widths, "settings" if is_wide else ""), style="dim")
+    for result, row, line in zip(results, rows, settings, strict=True):
+        shown = _row(row, widths, line if is_wide else "")
+        below = "" if is_wide else textwrap.indent(_wrapped(line, width - len(INDENT)), INDENT)
+        is_best = best is not None and result.number == best.number
+        text.append("\n" + shown, style="bold green" if is_best else "")
+        text.append("\n" + below if below else "", style="" if is_best else "dim")
+    return text
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], last: str) -> str:
+    filled = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+    return "  ".join([*filled, last]).rstrip()
+
+
+def _wrapped(line: str, width: int) -> str:
+    return textwrap.fill(line, max(width, 1), break_on_hyphens=False)
 
 
 def end_of_study(spec: StudySpec, results: Sequence[TrialResult]) -> RenderableType:
     """The best settings, and how many trials ended how."""
-    parts: list[RenderableType] = [Text(), Text("best: " + best_line(spec, results), style="bold")]
     best = best_result(spec, results)
+    first = best_line(spec, results) if best is None else best_value(spec, best)
+    parts: list[RenderableType] = [Text(), Text("best: " + first, style="bold")]
     if best is not None:
         settings = Table.grid(padding=(0, 2))
         for name, value in sampled_of(best).items():
@@ -80,7 +98,7 @@ def end_of_study(spec: StudySpec, results: Sequence[TrialResult]) -> RenderableT
         if failed := failures(results):
             parts += [Text(), failures_table(failed)]
         parts.append(Text())
-    return Group(*parts)
+    return Trimmed(Group(*parts))
 
 
 def failures_table(failed: Sequence[Failure]) -> Table:
@@ -92,3 +110,13 @@ def failures_table(failed: Sequence[Failure]) -> Table:
         advice = f"trial {failure.trials[0]}: {failure.remedy}" if failure.remedy else ""
         table.add_row(failure.cause, str(len(failure.trials)), advice)
     return table
+
+
+def next_looks(commands: Sequence[tuple[str, str]]) -> RenderableType:
+    """Where to look next: commands, and beside them what they show."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, overflow="fold")
+    table.add_column(overflow="fold")
+    for command, what in commands:
+        table.add_row(Text(f"  {command}"), Text(what))
+    return Trimmed(table)

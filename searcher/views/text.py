@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from diagnostics.evidence.trends import Values, block_medians
-from searcher.naming import short_settings
-from searcher.summary import cause_of, sampled_of
+from searcher.naming import short_settings, short_value
+from searcher.policy import likely_cause
+from searcher.summary import sampled_of
 from searcher.trial import Outcome, TrialResult
+from searcher.views.reasons import LINE, at_step, kind_of, short_reason
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -33,14 +35,19 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def value_text(result: TrialResult) -> str:
+    """The value that a trial has reached; a dash for those that have none of their own."""
+    reached = result.outcome in (Outcome.COMPLETED, Outcome.PRUNED) and result.value is not None
+    return short_value(result.value) if reached else "-"
+
+
 def result_line(result: TrialResult) -> str:
-    """A finished trial in one line."""
-    value = (
-        f"{result.value:.4g}" if result.value is not None and result.outcome is not Outcome.FAILED else "-"
-    )
-    if result.outcome is Outcome.DOOMED:
-        value = "-"
-    cause = cause_of(result)
-    why = result.reason.splitlines()[0] if result.reason else f"warning: {cause}" if cause else ""
+    """A finished trial in one line; of one that was stopped why, of all others their settings."""
+    if result.outcome in (Outcome.DOOMED, Outcome.FAILED):
+        head = f"trial {result.number} {result.outcome}{at_step(result)}: "
+        return head + short_reason(result, LINE - len(head))
+    value = "-" if result.value is None else f"{result.value:.4g}"
+    cause = likely_cause(result.report)
+    why = short_reason(result, LINE) or ("" if cause is None else f"warning: {kind_of(cause)}")
     line = f"trial {result.number} {result.outcome} {value} {result.verdict} | "
     return line + short_settings(sampled_of(result)) + (f" ({why})" if why else "")

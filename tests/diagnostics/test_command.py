@@ -57,6 +57,9 @@ def keras(folder: Path) -> Path:
         ("train_accuracy", "train_accuracy"),
         ("lr", "learning_rate"),
         ("Value", "loss"),
+        ("trainLoss", "train_loss"),
+        ("validLoss", "val_loss"),
+        ("valAcc", "val_accuracy"),
         ("Wall time", None),
         ("glossy", None),
     ],
@@ -69,9 +72,8 @@ def test_a_log_by_epochs_is_diagnosed(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main([str(keras(tmp_path)), "--outputs", "10"]) == 0
     text = capsys.readouterr().out
     assert text.startswith("verdict: overfitting: ")
-    assert "stop at step" in text
-    assert "not judged: " in text
-    assert "learning-rate-too-low (no update_norm, weight_norm)" in " ".join(text.split())
+    assert "stop at epoch" in text and "step" not in text
+    assert "rules need a Monitor in the loop (see docs/own-code.md)" in " ".join(text.split())
 
 
 def test_a_loss_of_steps_is_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,10 +126,17 @@ def test_losses_of_steps_beside_rare_evaluations_are_losses_of_steps(tmp_path: P
     ("text", "says"),
     [
         ("", "a header and a line for each step"),
-        ("step,loss\n", "has 1 lines"),
-        ("a,b\n1,2\n", "its columns are a, b; name one of them loss"),
+        ("step,loss\n", "has 1 line;"),
+        ("a,trainGain\n1,2\n", "its columns are a, trainGain; name one of them loss"),
         ("step,loss\n1,2\n2,x\n", "line 3, column 2: 'x' is no number"),
         ("step,loss\n5,2\n4,1\n", "line 3: step falls from 5 to 4"),
+        ("step,loss\n\n5,2\n4,1\n", "line 4: step falls from 5 to 4"),
+        ("step,loss\n1,2,3\n", "line 2: 3 cells under 2 columns"),
+        ("step,loss\n1,2\n2\n", "line 3: 1 cells under 2 columns"),
+        ("step;loss\n1;2,5\n2;2,x\n", "line 3, column 2: '2,x' is no number"),
+        ("epoch 1 loss 2.3\nepoch 2 loss 2.2\n", "is no CSV file, it begins with 'epoch 1 loss 2.3'"),
+        ('{"loss": 1, "step": 2}\n', "is no CSV file"),
+        ("loss\n1\0\n", "is no text"),
     ],
 )
 def test_a_wrong_file_is_explained(

@@ -111,3 +111,38 @@ def test_the_documents_tell_of_every_finding_and_verdict() -> None:
 def test_the_documents_name_every_signal_a_rule_needs() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "signals.md").read_text(encoding="utf-8")
     assert [name for rule in RULES for name in rule.needs if f"`{name}`" not in text] == []
+
+
+def lacking(missing: dict[str, str]) -> str:
+    text = to_text(Report(Verdict.CONVERGED, (), {}, missing))
+    return " ".join(text.partition("not judged: ")[2].split())
+
+
+def test_rules_that_need_a_monitor_are_counted_where_there_was_none() -> None:
+    said = lacking(dict(diagnose(Signals.of({"loss": (range(100), np.ones(100))})).not_run))
+    assert said.startswith("14 rules need a Monitor in the loop (see docs/own-code.md)") and len(said) < 120
+
+
+def test_rules_about_parts_a_monitored_model_lacks_are_left_out() -> None:
+    rotation = "needs 2 rows of 'rotation' (there are 0) and 2 rows of 'loss' (there are 9)"
+    missing = {"norm-masks-init": rotation, "saturated": "needs 3 rows of 'slope_share' (there are 0)"}
+    assert lacking(missing) == ""
+    assert "*Not judged" not in to_markdown(Report(Verdict.CONVERGED, (), {}, missing))
+    assert to_dict(Report(Verdict.CONVERGED, (), {}, missing))["not_run"] == missing
+    early = {f"rule-{i}": f"needs {i + 3} rows of 'x{i % 2}' (there are 2)" for i in range(7)}
+    assert lacking({**missing, **early}) == "rule-0, rule-1, rule-2, rule-3 and 3 more (too few rows)"
+
+
+def test_infinite_limits_are_not_shown() -> None:
+    evidence = {"slope": 0.5, "slope_low": -math.inf, "slope_high": math.inf, "loss_now": math.inf}
+    report = Report(Verdict.CONVERGED, (Finding("x", Severity.INFO, 0, evidence, "c", "r"),))
+    text = to_text(report) + to_markdown(report)
+    assert "slope_low" not in text and "slope_high" not in text and "loss_now inf" in text
+    assert "slope_low" in to_dict(report)["findings"][0]["evidence"]
+
+
+def test_steps_can_be_called_what_they_are() -> None:
+    finding = Finding("x", Severity.INFO, 4, {"steps": 2.0, "first_step": 3.0}, "a step of 1 steps", "r")
+    text = to_text(Report(Verdict.INCOMPLETE, (finding,), {"steps": 1.0}), unit="epoch")
+    assert "after 1 epoch too" in text and "info: x at epoch 4" in text
+    assert "an epoch of 1 epoch" in text and "first_step 3" in text

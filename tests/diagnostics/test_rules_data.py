@@ -111,7 +111,7 @@ def test_samples_in_the_order_of_their_labels(rng: np.random.Generator) -> None:
     in_order = labelled(rng, y_min=classes, y_max=classes, y_entropy=0, y_classes=1)
     finding = the_finding(data_fault.RULE, in_order)
     assert finding.severity is Severity.WARNING
-    assert "100% of them a single class" in finding.cause and "shuffle" in finding.remedy
+    assert "100 % of them a single class" in finding.cause and "shuffle" in finding.remedy
     good = Signals({**in_order, "val_loss": evaluated(0.2)})
     assert the_finding(data_fault.RULE, good).severity is Severity.INFO
 
@@ -154,11 +154,11 @@ def test_labels_that_have_nothing_to_do_with_their_inputs(rng: np.random.Generat
 def test_faults_of_the_split(rng: np.random.Generator) -> None:
     shifted = {"label_shift": 0.4, "label_shift_chance": 1e-9, "label_unseen": 0.3}
     finding = the_finding(data_fault.RULE, labelled(rng), **shifted)
-    assert finding.severity is Severity.WARNING and "differ in distribution by 40%" in finding.cause
+    assert finding.severity is Severity.WARNING and "differ in distribution by 40 %" in finding.cause
     by_chance = {"label_shift": 0.4, "label_shift_chance": 0.2}
     assert none_found(data_fault.RULE, labelled(rng), **by_chance)
     copies = the_finding(data_fault.RULE, labelled(rng), duplicates_across_split=0.2, feature_count=10)
-    assert copies.severity is Severity.INFO and "20.0% of the validation samples" in copies.cause
+    assert copies.severity is Severity.INFO and "20.0 % of the validation samples" in copies.cause
 
 
 def answers(

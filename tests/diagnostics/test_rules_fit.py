@@ -261,3 +261,10 @@ def test_the_end_of_a_cosine_a_warm_up_and_a_frozen_layer_are_healthy(rng: np.ra
     flat = 2.3 + 0.02 * rng.normal(size=600)
     warming = stepped(flat, 1e-5, 1e-3 * (t + 1) / 6000, learning_rate=1e-3)
     assert run(learning_rate_too_low.RULE, warming) == []
+
+
+def test_settings_that_nobody_knows_are_not_claimed(rng: np.random.Generator) -> None:
+    """Plain curves know nothing of dropout and weight decay."""
+    [finding] = run(overfitting.RULE, evaluated({}, train_loss=falling(rng), val_loss=rising(rng)))
+    assert "try a dropout of about 0.3 or a weight_decay of about 1e-3" in finding.remedy
+    assert " from 0" not in finding.remedy

@@ -8,7 +8,7 @@ import statistics
 import numpy as np
 import pytest
 
-from diagnostics.evidence.trends import block_medians, mann_kendall, noise, theil_sen
+from diagnostics.evidence.trends import block_medians, mann_kendall, mean_blocks, noise, theil_sen
 
 
 @pytest.fixture
@@ -48,3 +48,10 @@ def test_block_medians_keep_short_curves_as_they_are(rng: np.random.Generator) -
     assert np.array_equal(block_medians(x, 20), x)
     assert np.allclose(block_medians(x, 3), [np.median(x[:3]), np.median(x[3:6]), np.median(x[6:])])
     assert len(block_medians(np.array([]), 3)) == 0
+
+
+def test_mean_blocks_take_steps_that_repeat(rng: np.random.Generator) -> None:
+    x = rng.normal(size=60)
+    assert mean_blocks(np.full(60, 7), x, 20) == pytest.approx([x.mean()])
+    halves = mean_blocks(np.repeat([0, 1], 30), x, 20)
+    assert halves == pytest.approx([x[:30].mean(), x[30:].mean()])

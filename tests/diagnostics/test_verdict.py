@@ -57,7 +57,10 @@ def test_without_a_trivial_loss_the_start_is_the_measure() -> None:
     falls = of_loss(0.4 + 1.9 * np.exp(-T / 100) + 0.1 * rng.normal(size=N))
     stands = of_loss(2.3 + 0.1 * rng.normal(size=N))
     assert diagnose(falls, {"ended": "finished"}).verdict is Verdict.CONVERGED
-    assert diagnose(stands, {"ended": "finished"}).verdict is Verdict.NOT_LEARNING
+    report = diagnose(stands, {"ended": "finished"})
+    assert report.verdict is Verdict.INCOMPLETE, "it may have begun at its best"
+    assert "without the loss of guessing" in sentence(report)
+    assert diagnose(stands, FINISHED).verdict is Verdict.NOT_LEARNING
 
 
 def test_a_training_that_runs_is_judged_by_what_is_known() -> None:

@@ -78,7 +78,7 @@ MISTAKES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "a label column that is not there": (
         'target = "label"',
         'target = "labl"',
-        ("target: no such column: there is no 'labl'", "did you mean 'label'", "height, weight, label"),
+        ("target: no such column 'labl'; ", "did you mean 'label'", "height, weight, label"),
     ),
     "no label column named": (
         'target = "label"\n',
@@ -187,7 +187,7 @@ def a_folder(file: Path) -> None:
         (gone, ("there is no 'table.csv'; looked for ", "name a folder with --data-dir")),
         (corrupt_bytes, ("table.csv is no text table in UTF-8", "save it as one")),
         (emptied, ("table.csv is empty; a table needs rows",)),
-        (another_header, ("target: no such column: there is no 'label'", "height, weight, class")),
+        (another_header, ("target: no such column 'label'; ", "height, weight, class")),
         (a_folder, ("table.csv",)),
         (cut_in_a_row, ("table.csv, line 91: ", "cells, but the table has 3 columns")),
         (only_a_header, ("table.csv has a header, but no rows",)),

@@ -146,6 +146,21 @@ def test_a_broken_file_of_signals_is_said(searcher: Call, cliffs: list[TrialResu
     (trial_folder(Path("searcher-runs/cliffs"), 2) / SIGNALS).write_bytes(b"not an archive")
     said = searcher("diagnose", "cliffs")
     assert said.code == 2 and "trial 2" in said.err and "cannot be read" in said.err
+    (trial_folder(Path("searcher-runs/cliffs"), 2) / SIGNALS).write_bytes(b"")
+    said = searcher("diagnose", "cliffs")
+    assert said.code == 2 and "trial 2" in said.err and "cannot be read" in said.err
+
+
+def test_the_run_of_a_study_is_told_from_those_of_its_trials(
+    searcher: Call, cliffs: list[TrialResult]
+) -> None:
+    client = MlflowClient(tracking_uri=tracking())
+    found = client.search_runs([str(client.get_experiment_by_name("cliffs").experiment_id)])
+    kinds = {run.data.tags["searcher.kind"]: run.info.run_id for run in found}
+    said = searcher("diagnose", kinds["study"], "--tracking-uri", tracking())
+    assert said.code == 2 and "the study 'cliffs'" in said.err and "searcher diagnose cliffs" in said.err
+    said = searcher("diagnose", kinds["trial"], "--tracking-uri", tracking())
+    assert said.code == 0 and "Downloading" not in said.err
 
 
 def log_run(metrics: Mapping[str, Any], status: str = "FINISHED") -> str:
@@ -171,7 +186,7 @@ def test_any_run_in_mlflow_is_diagnosed_by_its_curves(
     assert said.code == 0, said.err
     text = " ".join(said.out.split())
     assert "eval_loss as val_loss" in text and "training/loss as train_loss" in text and "gpu" not in text
-    assert "verdict: overfitting" in text and "not judged" in text and "zero_share" in text
+    assert "verdict: overfitting" in text and "not judged" in text and "need a Monitor" in text
     data = json.loads(searcher("diagnose", run, "--tracking-uri", tracking(), "--json").out)
     assert data["report"]["verdict"] == "overfitting" and data["metrics"]["val_loss"] == "eval_loss"
 

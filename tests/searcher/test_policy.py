@@ -10,11 +10,13 @@ import pytest
 from diagnostics import Finding, Report, Severity, Verdict
 from searcher.launchers.job import End, Ended
 from searcher.policy import (
+    BAD,
     MISTAKE,
     SEEN_BY_LAUNCHER,
     finding_of,
     first_cause,
     is_shown_first,
+    likely_cause,
     may_retry,
     outcome_of,
     stand_in,
@@ -53,8 +55,8 @@ def test_a_stop_names_what_cannot_recover_and_what_it_follows_from() -> None:
     )
     assert symptom_of(cause).kind == "diverging", "the earliest fatal one"
     assert stop_reason((cause,)) == (
-        "diverging at step 30 (cause: learning-rate-too-high at step 3: updates were 0.8 of the weights; "
-        "remedy: lower it to 3e-4)"
+        "diverging at step 30, caused by learning-rate-too-high at step 3: updates were 0.8 of the weights; "
+        "remedy: lower it to 3e-4"
     )
     assert symptom_of(later) is later
 
@@ -65,6 +67,15 @@ def test_the_first_cause_is_the_fatal_one_else_the_first_warning() -> None:
     first = first_cause(WELL.findings)
     assert first is not None and first.severity is Severity.WARNING
     assert first_cause((finding(Severity.INFO, 1),)) is None, "a remark is no cause"
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_after_a_bad_verdict_a_remark_may_be_the_cause(verdict: Verdict) -> None:
+    remark, warning = finding(Severity.INFO, 5, "norm-masks-init"), finding(Severity.WARNING, 9)
+    assert likely_cause(Report(verdict, (warning, remark))) is warning
+    assert likely_cause(Report(verdict, (remark,))) is (remark if verdict in BAD else None)
+    assert likely_cause(Report(verdict, ())) is None
+    assert not {Verdict.CONVERGED, Verdict.IMPROVING, Verdict.INCOMPLETE} & set(BAD)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from searcher.views.json_lines import JsonView
 from searcher.views.lines import LineView
 from searcher.views.live import LAST_ENDED, STYLES, WIDEST, LiveView
 from searcher.views.tables import end_of_study
-from searcher.views.text import BARS, duration, result_line, sparkline
+from searcher.views.text import BARS, duration, result_line, sparkline, value_text
 from trainers.progress import Progress
 
 Make = Callable[..., StudySpec]
@@ -37,7 +37,7 @@ def ended(number: int = 3, outcome: Outcome = Outcome.COMPLETED, value: float | 
     )
     reason = "" if outcome is Outcome.COMPLETED else "it had to end\nwith a second line"
     settings = {**SAMPLED, "epochs": 4}
-    report = Report(verdict, findings)
+    report = Report(verdict, findings, statistics={"steps": 12.0})
     return TrialResult(
         number, settings, tuple(SAMPLED), (), outcome, report, value, reason=reason, seconds=2.0
     )
@@ -77,10 +77,9 @@ def test_lines(make_spec: Make) -> None:
         "trial 3 epoch 1 of 4: best 0.5",
         "trial 3 epoch 0.5 of 4: best -",
         "trial 3 completed 0.25 converged | lr=0.0003 batch <- best so far",
-        "trial 4 doomed - diverged | lr=0.0003 batch (it had to end)",
+        "trial 4 doomed at step 12: diverging: it left; a smaller step",
         "something to know",
-        "study own left after 1 trials: all trials are done",
-        "best: val_loss 0.25 by trial 3 (lr=0.0003 batch)",
+        "study own: all trials are done; trials done: 1",
     ]
 
 
@@ -157,8 +156,8 @@ def test_the_live_view_shows_what_ended(make_spec: Make) -> None:
     assert "best  val_loss 0.92 by trial 8 (lr=0.0003 batch)" in text
     rows = [line.split() for line in text.splitlines() if "lr=0.0003 batch" in line and "best" not in line]
     assert [row[0] for row in rows] == [str(n) for n in range(10 - LAST_ENDED, 10)]
-    shown = ["9", "doomed", "-", "diverged", "diverging", "lr=0.0003", "batch", *("it", "had", "to", "end")]
-    assert rows[-1] == shown
+    why = "diverging: it left; a smaller step"
+    assert rows[-1] == ["9", "doomed", "-", "diverged", "diverging", "lr=0.0003", "batch", *why.split()]
     narrow = screen(spec, last, width=80)
     row = next(line for line in narrow.splitlines() if " doomed " in line and "lr=" in line)
     assert row.split()[:6] == ["9", "doomed", "-", "diverged", "diverging", "lr=0.0003"], "no room for why"
@@ -218,9 +217,12 @@ def test_every_verdict_has_a_colour() -> None:
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_only_values_that_were_reached_are_shown(outcome: Outcome) -> None:
-    shown = "0.25" if outcome in (Outcome.COMPLETED, Outcome.PRUNED) else "-"
-    assert result_line(ended(outcome=outcome)).startswith(f"trial 3 {outcome} {shown} ")
-    assert " - " in result_line(ended(outcome=outcome, value=None))
+    shown = " 0.25 " if outcome in (Outcome.COMPLETED, Outcome.PRUNED) else " at step 12: "
+    assert result_line(ended(outcome=outcome)).startswith(f"trial 3 {outcome}{shown}")
+    assert ("0.25" in result_line(ended(outcome=outcome))) == ("0.25" in shown)
+    assert "None" not in result_line(ended(outcome=outcome, value=None))
+    assert value_text(ended(outcome=outcome)) == ("0.25" if "0.25" in shown else "-")
+    assert value_text(ended(outcome=outcome, value=None)) == "-"
 
 
 def test_sparklines() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainers.choices import unknown
+from trainers.choices import choices
 from trainers.data.labels import encode_labels, resolve_task
 from trainers.data.samples import Array, Column, Samples
 from trainers.errors import DataError
@@ -69,7 +69,7 @@ def check_target(names: list[str], target: str | None) -> None:
             f"data: a table needs the name of its label column; set target to one of: {', '.join(names)}"
         )
     if target not in names:
-        raise DataError(f"data: target: no such column: {unknown(target, names)}")
+        raise DataError(f"data: target: no such column {target!r}; {choices(target, names)}")
 
 
 def column_of_texts(name: str, cells: tuple[str, ...]) -> tuple[Column, Array]:
