@@ -64,6 +64,10 @@ YOUNG = 4
 TURNED = 0.7
 """Share of its peak below which a rise has turned (house rule: the noise of block medians is far less)."""
 
+CHANCE = 2.0
+"""Times itself that a first loss may lie below the usual one by chance (house rule: the squared errors of one
+batch of four); more is taken for a rise."""
+
 FALLING = -1.64
 """Mann-Kendall score below which the loss counts as falling (one-sided 5 %)."""
 
@@ -80,7 +84,7 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     if not np.all(np.isfinite(loss.values[-BLOCK:])):
         return  # a case for the rule of non-finite values
     start, trivial = float(loss.values[0]), trivial_loss(signals, facts)
-    level = max(start, trivial) if np.isfinite(trivial) else start
+    level = max(start, trivial) if np.isfinite(trivial) else _level_at_start(loss)
     found = _confirmed(loss, start, level, np.isfinite(trivial))
     if found is None and level > 0:
         found = _overwhelming(loss, level, np.isfinite(trivial) or _is_violent(signals))
@@ -95,6 +99,14 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         f"and has stayed near {now:.4g} for {steps} steps"
     )
     yield Finding("diverging", Severity.FATAL, step, evidence, cause, REMEDY)
+
+
+def _level_at_start(loss: Series) -> float:
+    """The first loss, or that of the first block where chance may have made the first one low."""
+    first = float(loss.values[0])
+    block = loss.values[:BLOCK]
+    usual = float(np.mean(block)) if np.all(np.isfinite(block)) else first
+    return max(first, min(usual, first + CHANCE * abs(first)))
 
 
 def _confirmed(loss: Series, start: float, level: float, sure: bool) -> tuple[int, float] | None:
