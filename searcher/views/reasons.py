@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diagnostics import Finding, Report, Severity
-from searcher.policy import likely_cause, symptom_of
+from searcher.policy import SEEN_BY_LAUNCHER, likely_cause, symptom_of
 from searcher.trial import Outcome, TrialResult
 from searcher.views.fitting import clauses
 
@@ -36,6 +36,13 @@ def short_reason(result: TrialResult, room: int) -> str:
     head, remedy = stopped_by(fatal), clauses(fatal.remedy, REMEDY)
     left = max(LEAST, room - len(head) - len(remedy) - len(": ; "))
     return f"{head}: {clauses(fatal.cause, left)}" + (f"; {remedy}" if remedy else "")
+
+
+def untold_reason(result: TrialResult, room: int) -> str:
+    """The reason of an end that no cause among the findings tells: a crash, a pruner, no usable value."""
+    fatal = result.report.fatal
+    by_findings = fatal is not None and fatal.kind not in SEEN_BY_LAUNCHER
+    return "" if by_findings or not result.reason else short_reason(result, room)
 
 
 def stopped_by(fatal: Finding) -> str:

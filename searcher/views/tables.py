@@ -23,7 +23,7 @@ from searcher.summary import (
 )
 from searcher.trial import TrialResult
 from searcher.views.fitting import Trimmed
-from searcher.views.reasons import cause_cell
+from searcher.views.reasons import cause_cell, untold_reason
 from searcher.views.text import value_text
 
 INDENT = "    "
@@ -60,7 +60,9 @@ def trials_table(spec: StudySpec, results: Sequence[TrialResult], width: int) ->
     text.append(_row(headings, widths, "settings" if is_wide else ""), style="dim")
     for result, row, line in zip(results, rows, settings, strict=True):
         shown = _row(row, widths, line if is_wide else "")
-        below = "" if is_wide else textwrap.indent(_wrapped(line, width - len(INDENT)), INDENT)
+        room = width - len(INDENT)
+        lines = [untold_reason(result, 2 * room), "" if is_wide else line]
+        below = "\n".join(textwrap.indent(_wrapped(each, room), INDENT) for each in lines if each)
         is_best = best is not None and result.number == best.number
         text.append("\n" + shown, style="bold green" if is_best else "")
         text.append("\n" + below if below else "", style="" if is_best else "dim")
