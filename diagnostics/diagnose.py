@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from diagnostics.causes import attach
 from diagnostics.findings import UNMEASURED, Facts, Finding, Report, Rule, Verdict
 from diagnostics.rules import RULES
@@ -21,7 +23,8 @@ def diagnose(signals: Signals, facts: Facts | None = None, rules: Sequence[Rule]
     known = {**signals.facts, **(facts or {})}
     findings, not_run, errors = run_rules(signals, known, rules)
     try:
-        verdict, statistics = judge(signals, known, findings)
+        with np.errstate(all="ignore"):
+            verdict, statistics = judge(signals, known, findings)
     except Exception as error:  # what was found stands all the same
         verdict, statistics = Verdict.INCOMPLETE, {}
         errors["verdict"] = f"{type(error).__name__}: {error}"
@@ -44,7 +47,8 @@ def run_rules(
             not_run[rule.name] = missing
             continue
         try:
-            findings.extend(rule.check(signals, known))
+            with np.errstate(all="ignore"):  # rules meet infinities, and look at what comes of them
+                findings.extend(rule.check(signals, known))
         except Exception as error:  # a broken rule must be seen, but must not stop a training
             errors[rule.name] = f"{type(error).__name__}: {error}"
     return attach(findings), not_run, errors
