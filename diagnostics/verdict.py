@@ -82,7 +82,7 @@ def _of_curves(signals: Signals, facts: Facts, of: _Judged) -> Verdict:
         return Verdict.NOT_LEARNING if finished and known else Verdict.INCOMPLETE
     if "overfitting" in of.grave:
         return Verdict.OVERFITTING
-    if _swings(of) or ("oscillating" in of.grave and not of.gained.goes_on):
+    if (_swings(of) or "oscillating" in of.grave) and not of.gained.goes_on:
         return Verdict.UNSTABLE
     if of.gained.goes_on:
         return Verdict.IMPROVING
