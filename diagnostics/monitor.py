@@ -17,7 +17,7 @@ from diagnostics.measuring import measures, sites
 from diagnostics.measuring.answers import AnswerWatch
 from diagnostics.measuring.batch import BatchWatch, parts
 from diagnostics.measuring.cadence import Cadence, cadence_of
-from diagnostics.measuring.everystep import EveryStep
+from diagnostics.measuring.everystep import BUFFER, EveryStep, held
 from diagnostics.measuring.given import (
     check_model,
     metric_value,
@@ -31,7 +31,7 @@ from diagnostics.measuring.hooks import Guard
 from diagnostics.measuring.measures import Row
 from diagnostics.measuring.modes import describe_model, describe_optimizers
 from diagnostics.measuring.probe import Probe, pack
-from diagnostics.measuring.recorder import BUFFER, Recorder
+from diagnostics.measuring.recorder import Recorder
 from diagnostics.signals import Series, Signals
 
 
@@ -94,22 +94,18 @@ class Monitor:
         """
         step = self._step
         value = self._looked_at(one_number(loss), batch)
-        figures = {"loss": value}
         rate = self._optimizers[0].param_groups[0].get("lr")
-        if rate is not None:
-            figures["learning_rate"] = rate
-        if grad_norm is not None:
-            figures["raw_grad_norm"] = one_number(grad_norm, "gradient norm")
-        held = self._every.add(step, figures)
+        norm = None if grad_norm is None else held(one_number(grad_norm, "gradient norm"))
+        count = self._every.add(step, value, held(rate) if isinstance(rate, Tensor) else rate, norm)
         measured = self._probe.armed or self._probe.paired
         if measured:
             with self._guard("the row of a step"):
                 self._record(step, value, batch)
             self._probe.disarm()
-        self._cadence.done(measured)
         self._step = step + 1
-        self._arm(measured)
-        if held >= BUFFER:
+        if self._step == self._question:
+            self._plan(measured)
+        if count >= BUFFER:
             self._flush()
 
     def evaluate(self, **metrics: Any) -> None:
@@ -163,16 +159,24 @@ class Monitor:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _plan(self, measured: bool) -> None:
+        """The cadence is told of the steps since it was asked last, and asked about the next one."""
+        self._cadence.done(measured, self._step - self._asked)
+        self._arm(measured)
+
     def _arm(self, measured: bool) -> None:
         """Hooks on for the next step when it is due, or may make a pair with the one just measured."""
         whole = not self._closed and self._cadence.is_due(self._step)
         if whole or (measured and not self._closed):
             self._probe.arm(whole=whole)
+        busy = self._probe.armed or self._probe.paired
+        self._asked = self._step
+        self._question = self._step + 1 if busy else self._cadence.next_question(self._step)
 
     def _looked_at(self, loss: Tensor | float, batch: Any) -> Tensor | float:
         """The loss; where that needs no waiting, whether it is finite is looked at as well."""
-        if not self._answers.sees(loss):
-            return loss
+        if isinstance(loss, Tensor) and not (loss.is_cpu or self._answers.looks):
+            return loss.clone()  # the device may write into the same place on the next step
         value = float(loss)
         if math.isfinite(value):
             self._answers.forgive()

@@ -19,6 +19,10 @@ ALARMS = 3
 model masks answers with infinities on purpose (house rule)."""
 
 
+HALVES = (torch.float16, torch.bfloat16)
+"""Precisions whose sums overflow."""
+
+
 class AnswerWatch:
     """A hook on the whole model; between due steps it does next to nothing.
 
@@ -33,6 +37,7 @@ class AnswerWatch:
         self._answers: Tensor | None = None
         self._origin = ""
         self._alarms = 0
+        self._may_look = True  # no origin is known of this step, and few enough were false alarms
         self._passes = [0, 0]  # without gradients since the last evaluation: in evaluation, training mode
         hook = Hook(self._after_forward, guard, "answers of the model")
         self._handle = model.register_forward_hook(hook, with_kwargs=True)
@@ -47,15 +52,12 @@ class AnswerWatch:
         passes, self._passes = self._passes, [0, 0]
         return passes[0] / sum(passes) if sum(passes) else None
 
-    def sees(self, value: Tensor | float) -> bool:
-        """Whether a number may be fetched on every step."""
-        return self.looks or not isinstance(value, Tensor) or value.device.type == "cpu"
-
     def forgive(self) -> None:
         """The loss was finite, though the answers may not have been."""
         if self._origin:
             self._origin = ""
             self._alarms += 1
+            self._may_look = self._alarms < ALARMS
 
     def origin(self, step: int, batch: Any) -> str:
         """Where the non-finite loss of this step came from, as a phrase."""
@@ -87,16 +89,16 @@ class AnswerWatch:
         if self._probe.armed and not sites.is_transformed():
             self._answers = answers
             self._probe.replay(args, kwargs)
-        if self.sees(answers) and not self._origin and self._alarms < ALARMS and not _is_finite(answers):
+        if (answers.is_cpu or self.looks) and self._may_look and not _is_finite(answers):
             self._origin = origin_of(self._probe.model, args, kwargs)
+            self._may_look = False
 
 
 def _is_finite(answers: Tensor) -> bool:
     """One pass over the numbers; half precision would overflow in the sum."""
     try:
-        if answers.dtype in (torch.float16, torch.bfloat16):
-            return math.isfinite(answers.sum(dtype=torch.float32).item())
-        return math.isfinite(answers.sum().item())
+        total = answers.sum() if answers.dtype not in HALVES else answers.sum(dtype=torch.float32)
+        return math.isfinite(total.item())
     except RuntimeError:
         if sites.is_transformed():  # asked here and not before: this is on the way of every step
             return True

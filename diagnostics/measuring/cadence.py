@@ -28,6 +28,9 @@ of a long training stay few."""
 PLAIN, MEASURED = 32, 16
 """How many of the newest durations of plain and of measured steps tell what is usual."""
 
+SINGLE = 4
+"""Steps before a row that are asked about and timed one by one: a longer stretch may hold an evaluation."""
+
 ODD = 10.0
 """A measured step that cost this many times the median had something else in it, such as an evaluation, and
 counts no more than this (house rule; half of the measured steps are the cheap second halves of pairs)."""
@@ -37,11 +40,15 @@ class Cadence(Protocol):
     """Says at which steps a row is due."""
 
     def is_due(self, step: int) -> bool:
-        """Whether a row is due at this step; asked once for every step, in order."""
+        """Whether a row is due at this step; asked in step order, at those that `next_question` leaves."""
         ...
 
-    def done(self, measured: bool) -> None:
-        """A step has ended; `measured` when a row, or half a pair, was taken in it."""
+    def next_question(self, step: int) -> int:
+        """After a no for this step: the next one worth asking about, `step + 1` or later."""
+        ...
+
+    def done(self, measured: bool, steps: int = 1) -> None:
+        """A stretch of steps has ended; `measured`, always of one step, took a row or half a pair."""
         ...
 
 
@@ -64,7 +71,11 @@ class Fixed:
         self._next = min(step + self.longest, max(step + 1, math.ceil(step * self.growth)))
         return True
 
-    def done(self, measured: bool) -> None:
+    def next_question(self, step: int) -> int:
+        """The next step that the schedule names."""
+        return max(step + 1, self._next)
+
+    def done(self, measured: bool, steps: int = 1) -> None:
         """Nothing to learn from a step."""
 
 
@@ -98,12 +109,21 @@ class Adaptive:
             self._near = max(step + 1, DENSEST * step)
         return due
 
-    def done(self, measured: bool) -> None:
-        """Learn from how long the step took."""
+    def next_question(self, step: int) -> int:
+        """A few steps before the sure row, or half of the way to where the next one can be afforded."""
+        sure = self._sure.next_question(step) - SINGLE
+        owed = (self._spent + self._usual) / self._budget - (self._last - self._began)
+        pace = median(self._plain) if self._plain else math.nan
+        affordable = step + owed / pace / 2 if owed > 0 and pace > 0 else step
+        return max(step + 1, int(min(sure, max(affordable, self._near))))
+
+    def done(self, measured: bool, steps: int = 1) -> None:
+        """Learn from how long the steps took."""
         now = self._clock()
         took, self._last = now - self._last, now
         if not measured:
-            self._plain.append(took)
+            if steps == 1:
+                self._plain.append(took)
         elif self._plain:  # nothing to compare with before the first plain step
             cost = max(0.0, took - median(self._plain))
             self._costs.append(cost)

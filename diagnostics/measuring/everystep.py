@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,47 +9,54 @@ from torch import Tensor
 
 Number = Tensor | float
 
+NAMES = ("loss", "learning_rate", "raw_grad_norm")
+"""The signals, in the order of the figures of a step."""
+
+BUFFER = 512
+"""Steps that are held back before they are copied and thinned together."""
+
 
 class EveryStep:
-    """Figures by name, each with its steps, in step order."""
+    """The figures of each step, in step order; some steps have no learning rate, or no norm."""
 
     def __init__(self) -> None:
-        self._held: dict[str, tuple[list[int], list[Number]]] = {}
-        self._count = 0
+        self._held: list[tuple[int, tuple[Number | None, ...]]] = []
 
-    def add(self, step: int, figures: Mapping[str, Number]) -> int:
-        """The figures of one step, numbers or tensors of one number; gives how many are held by now.
+    def add(self, step: int, *figures: Number | None) -> int:
+        """The figures of one step, numbers or tensors of one number; gives how many steps are held by now.
 
-        What is in a tensor is held as it is now; a device is not waited for, but its tensor copied.
+        A tensor is held as it is: what may be written into again has to come as `held` makes it.
         """
-        for name, value in figures.items():
-            steps, values = self._held.setdefault(name, ([], []))
-            steps.append(step)
-            values.append(_held(value) if isinstance(value, Tensor) else value)
-        self._count += len(figures)
-        return self._count
+        self._held.append((step, figures))
+        return len(self._held)
 
     def take(self) -> dict[str, tuple[list[int], list[float]]]:
-        """Everything since the last take, on the host."""
-        taken = {name: (steps, _on_host(values)) for name, (steps, values) in self._held.items()}
-        self._held, self._count = {}, 0
+        """Everything since the last take, on the host, by signal."""
+        rows, self._held = self._held, []
+        taken = {}
+        for place, name in enumerate(NAMES):
+            some = [(step, figures[place]) for step, figures in rows if figures[place] is not None]
+            if some:
+                taken[name] = ([step for step, _ in some], _on_host([value for _, value in some]))
         return taken
 
 
-def _on_host(values: list[Number]) -> list[float]:
+def held(value: Number) -> Number:
+    """The number as it is now; a device is not waited for, but its tensor copied."""
+    if not isinstance(value, Tensor):
+        return value
+    value = value.detach()
+    return float(value) if value.is_cpu else value.clone()
+
+
+def _on_host(values: list[Any]) -> list[float]:
     """The numbers; those on one device are copied together."""
     devices: dict[torch.device, list[int]] = {}
     for place, value in enumerate(values):
         if isinstance(value, Tensor):
             devices.setdefault(value.device, []).append(place)
-    found: list[Any] = list(values)
     for places in devices.values():
-        some = torch.stack([found[place].float().reshape(()) for place in places])
+        some = torch.stack([values[place].float().reshape(()) for place in places])
         for place, value in zip(places, some.tolist(), strict=True):
-            found[place] = value
-    return [float(value) for value in found]
-
-
-def _held(value: Tensor) -> Number:
-    value = value.detach()
-    return value.clone() if value.device.type != "cpu" else float(value)
+            values[place] = value
+    return [float(value) for value in values]

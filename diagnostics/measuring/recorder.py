@@ -10,9 +10,6 @@ import numpy as np
 from diagnostics.measuring.thinning import Thinned, keeps
 from diagnostics.signals import Series, Signals
 
-BUFFER = 512
-"""Values of every step that are held back before they are thinned together."""
-
 Layout = tuple[tuple[str, tuple[str, ...]], ...]
 """The signals of a row, each with its columns; none for a single number."""
 
@@ -31,20 +28,11 @@ class Recorder:
     def __init__(self) -> None:
         self.facts: dict[str, float | int | str] = {}
         self._every: dict[str, Thinned] = {}
-        self._waiting: dict[str, tuple[list[int], list[float]]] = {}
         self._pending: list[tuple[int, Layout, Vector]] = []
         self._columns: dict[str, tuple[str, ...]] = {}
         self._rows: dict[str, tuple[list[int], list[Sequence[float]]]] = {}
         self._kept: dict[str, int] = {}
         self._newest: dict[str, Sequence[float]] = {}
-
-    def every_step(self, step: int, name: str, value: float) -> None:
-        """A figure that comes with (almost) every step."""
-        steps, values = self._waiting.setdefault(name, ([], []))
-        steps.append(step)
-        values.append(value)
-        if len(steps) >= BUFFER:
-            self._thin(name)
 
     def every_steps(self, steps: Sequence[int], figures: Mapping[str, Sequence[float]]) -> None:
         """Figures of several steps on end."""
@@ -62,8 +50,6 @@ class Recorder:
 
     def take(self) -> Signals:
         """The rows since the last take, with the facts; they are not kept here any longer."""
-        for name in self._waiting:
-            self._thin(name)
         for step, layout, vector in self._pending:
             self._unpack(step, layout, vector.tolist())
         self._pending.clear()
@@ -74,12 +60,6 @@ class Recorder:
             new[name] = Series(np.array(steps), shaped, layers)
         self._rows.clear()
         return Signals(new, self.facts)
-
-    def _thin(self, name: str) -> None:
-        steps, values = self._waiting[name]
-        if steps:
-            self._every.setdefault(name, Thinned()).add(steps, values)
-            self._waiting[name] = ([], [])
 
     def _unpack(self, step: int, layout: Layout, numbers: Sequence[float]) -> None:
         start = 0

@@ -26,12 +26,19 @@ def rows(
 ) -> list[int]:
     """The due steps of a training whose steps take `plain` seconds, and a row `cost` more."""
     due: list[int] = []
+    asked = question = 0
+    is_due = half = False
     for step in range(steps):
-        is_due = cadence.is_due(step)
-        half = pairs and bool(due) and due[-1] == step - 1 and not is_due
+        if step == question:
+            if step:
+                cadence.done(is_due or half, step - asked)
+            half = pairs and is_due
+            is_due = cadence.is_due(step)
+            half = half and not is_due
+            due += [step] if is_due else []
+            asked, question = step, step + 1 if is_due or half else cadence.next_question(step)
+            assert question > step
         clock.now += plain * random.uniform(0.9, 1.1) + (cost if is_due else 0.1 * cost if half else 0)
-        cadence.done(is_due or half)
-        due += [step] if is_due else []
     return due
 
 
@@ -65,6 +72,27 @@ def test_what_the_budget_allows_is_used() -> None:
     assert 0.006 < spent < 0.013
     late = [step for step in due if step >= 10_000]
     assert len(late) >= 30, "rows go on to the end"
+
+
+@pytest.mark.parametrize("cost", [0.5, 2.0, 50.0])
+def test_few_steps_are_asked_about_though_none_that_is_due_is_missed(cost: float) -> None:
+    class Counted(Adaptive):
+        asked = 0
+
+        def is_due(self, step: int) -> bool:
+            self.asked += 1
+            return super().is_due(step)
+
+    class Patient(Adaptive):
+        def next_question(self, step: int) -> int:
+            return step + 1
+
+    clock, other = Clock(), Clock()
+    some = Counted(0.01, clock)
+    due = rows(some, clock, 50_000, 1.0, cost)
+    every = rows(Patient(0.01, other), other, 50_000, 1.0, cost)
+    assert abs(len(due) - len(every)) <= 0.1 * len(every) + 3
+    assert some.asked <= 25 * len(due)
 
 
 def test_cheap_rows_of_a_long_training_stay_few() -> None:

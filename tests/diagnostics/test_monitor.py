@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cadences import always
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
@@ -17,17 +18,6 @@ from torch.utils.checkpoint import checkpoint
 from diagnostics import Monitor
 
 STEPS, CLASSES = 30, 3
-
-
-class Always:
-    """A cadence that has every step measured."""
-
-    def is_due(self, step: int) -> bool:
-        """Always."""
-        return True
-
-    def done(self, measured: bool) -> None:
-        """Nothing to learn."""
 
 
 class Last(nn.Module):
@@ -149,7 +139,7 @@ def left_behind(model: str, optimizer: str, watched: bool) -> dict[str, Any]:
     make, inputs = MODELS[model]
     net = make()
     moved = OPTIMIZERS[optimizer](net.parameters())
-    monitor = Monitor(net, moved, num_classes=CLASSES, cadence=Always()) if watched else None
+    monitor = Monitor(net, moved, num_classes=CLASSES, cadence=always()) if watched else None
     losses = []
     for _ in range(STEPS):
         x, y = inputs(), torch.randint(CLASSES, (8,))

@@ -13,23 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cadences import always
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diagnostics import Monitor
 
 CLASSES = 3
-
-
-class Always:
-    """A cadence that has every step measured."""
-
-    def is_due(self, step: int) -> bool:
-        """Always."""
-        return True
-
-    def done(self, measured: bool) -> None:
-        """Nothing to learn."""
 
 
 def made() -> tuple[nn.Sequential, torch.optim.Optimizer]:
@@ -59,7 +49,7 @@ def hooks_on(model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
 def test_closing_takes_every_hook_off_and_keeps_the_rows() -> None:
     model, optimizer = made()
     assert hooks_on(model, optimizer) == 0
-    with Monitor(model, optimizer, num_classes=CLASSES, cadence=Always()) as monitor:
+    with Monitor(model, optimizer, num_classes=CLASSES, cadence=always()) as monitor:
         loss, data = step(model, optimizer)
         monitor.step(loss, batch=data)
         assert hooks_on(model, optimizer) > 4
@@ -73,7 +63,7 @@ def test_closing_takes_every_hook_off_and_keeps_the_rows() -> None:
 
 def test_hooks_come_off_when_the_loop_fails() -> None:
     model, optimizer = made()
-    with pytest.raises(RuntimeError, match="shapes"), Monitor(model, optimizer, cadence=Always()):
+    with pytest.raises(RuntimeError, match="shapes"), Monitor(model, optimizer, cadence=always()):
         model(torch.randn(4, 5))
     assert hooks_on(model, optimizer) == 0
 
@@ -94,7 +84,7 @@ def test_between_due_steps_there_is_one_hook_at_the_door_and_none_on_the_parts()
 
 def test_a_copy_of_the_model_is_not_watched() -> None:
     model, optimizer = made()
-    monitor = Monitor(model, optimizer, num_classes=CLASSES, cadence=Always())
+    monitor = Monitor(model, optimizer, num_classes=CLASSES, cadence=always())
     model(torch.randn(4, 6))
     twin = copy.deepcopy(model)
     for _ in range(3):
@@ -108,7 +98,7 @@ def test_a_copy_of_the_model_is_not_watched() -> None:
 
 def test_a_model_saved_on_the_way_is_read_back_without_this_package(tmp_path: Path) -> None:
     model, optimizer = made()
-    Monitor(model, optimizer, num_classes=CLASSES, cadence=Always())
+    Monitor(model, optimizer, num_classes=CLASSES, cadence=always())
     step(model, optimizer)
     torch.save(model, tmp_path / "model.pt")
     torch.save(optimizer.state_dict(), tmp_path / "optimizer.pt")
@@ -125,7 +115,7 @@ def test_a_model_saved_on_the_way_is_read_back_without_this_package(tmp_path: Pa
 
 def test_an_exception_in_the_middle_of_a_step_does_not_matter() -> None:
     model, optimizer = made()
-    monitor = Monitor(model, optimizer, num_classes=CLASSES, cadence=Always())
+    monitor = Monitor(model, optimizer, num_classes=CLASSES, cadence=always())
     for count in range(6):
         if count % 2:
             with pytest.raises(ValueError, match="batch_size"):
@@ -141,7 +131,7 @@ def test_an_exception_in_the_middle_of_a_step_does_not_matter() -> None:
 
 def test_nothing_of_a_step_is_kept_alive() -> None:
     model, optimizer = made()
-    monitor = Monitor(model, optimizer, num_classes=CLASSES, cadence=Always())
+    monitor = Monitor(model, optimizer, num_classes=CLASSES, cadence=always())
     gc.collect()
     gc.disable()  # not even in a cycle
     try:
@@ -174,7 +164,7 @@ def test_a_monitor_that_is_forgotten_goes_away_with_its_model() -> None:
 
 def test_two_monitors_see_the_same() -> None:
     model, optimizer = made()
-    monitors = [Monitor(model, optimizer, num_classes=CLASSES, cadence=Always()) for _ in range(2)]
+    monitors = [Monitor(model, optimizer, num_classes=CLASSES, cadence=always()) for _ in range(2)]
     for _ in range(3):
         loss, data = step(model, optimizer)
         for monitor in monitors:
@@ -197,7 +187,7 @@ def test_what_the_probe_cannot_measure_does_not_end_the_training() -> None:
 
     model = nn.Sequential(nn.Linear(6, CLASSES), Odd())
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    monitor = Monitor(model, optimizer, num_classes=CLASSES, cadence=Always())
+    monitor = Monitor(model, optimizer, num_classes=CLASSES, cadence=always())
 
     def train() -> None:
         for _ in range(3):

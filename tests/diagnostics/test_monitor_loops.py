@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cadences import always
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
@@ -15,17 +16,6 @@ from torch.optim import Optimizer
 from diagnostics import Monitor, Signals
 
 CLASSES = 3
-
-
-class Always:
-    """A cadence that has every step measured."""
-
-    def is_due(self, step: int) -> bool:
-        """Always."""
-        return True
-
-    def done(self, measured: bool) -> None:
-        """Nothing to learn."""
 
 
 def mlp() -> nn.Sequential:
@@ -40,7 +30,7 @@ def batch(size: int = 16) -> tuple[Tensor, Tensor]:
 
 def watch(model: nn.Module, optimizer: Optimizer | list[Optimizer], **more: Any) -> Monitor:
     """A monitor that looks at every step."""
-    return Monitor(model, optimizer, num_classes=CLASSES, cadence=Always(), **more)
+    return Monitor(model, optimizer, num_classes=CLASSES, cadence=always(), **more)
 
 
 def plain_step(model: nn.Module, optimizer: Optimizer, x: Any, y: Tensor) -> Tensor:
@@ -210,7 +200,7 @@ def test_groups_with_rates_of_their_own_and_several_optimizers() -> None:
 def test_two_players_that_step_by_turns() -> None:
     model = nn.ModuleDict({"maker": nn.Linear(4, 6), "judge": nn.Linear(6, 1)})
     maker, judge = (torch.optim.Adam(model[name].parameters(), 0.01) for name in ("maker", "judge"))
-    monitor = Monitor(model, [maker, judge], task="regression", cadence=Always())
+    monitor = Monitor(model, [maker, judge], task="regression", cadence=always())
     for step in range(6):
         for _ in range(2):
             judge.zero_grad()

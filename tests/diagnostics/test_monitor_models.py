@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cadences import always
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations
@@ -17,17 +18,6 @@ from torch.nn.utils import parametrizations
 from diagnostics import Monitor, Signals
 
 CLASSES = 3
-
-
-class Always:
-    """A cadence that has every step measured."""
-
-    def is_due(self, step: int) -> bool:
-        """Always."""
-        return True
-
-    def done(self, measured: bool) -> None:
-        """Nothing to learn."""
 
 
 class Functional(nn.Module):
@@ -63,7 +53,7 @@ def run(
 ) -> Signals:
     """A few steps, each measured; nothing may go wrong on the way."""
     optimizer = optimizer or torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.1)
-    monitor = Monitor(model, optimizer, num_classes=CLASSES, cadence=Always())
+    monitor = Monitor(model, optimizer, num_classes=CLASSES, cadence=always())
     for _ in range(steps):
         x = inputs()
         optimizer.zero_grad()
@@ -125,7 +115,7 @@ def test_the_last_batch_may_be_tiny(size: int) -> None:
 def test_an_answer_of_one_number_a_sample_through_a_sigmoid() -> None:
     model = nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 1), nn.Flatten(0), nn.Sigmoid())
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    monitor = Monitor(model, optimizer, num_classes=2, cadence=Always())
+    monitor = Monitor(model, optimizer, num_classes=2, cadence=always())
     for _ in range(3):
         x, y = torch.randn(16, 6), torch.randint(2, (16,)).float()
         loss = F.binary_cross_entropy(model(x), y)
@@ -141,7 +131,7 @@ def test_an_answer_of_one_number_a_sample_through_a_sigmoid() -> None:
 def test_sparse_gradients_of_an_embedding(make: Callable[..., torch.optim.Optimizer]) -> None:
     model = nn.Sequential(nn.Embedding(50, 8, sparse=True), nn.Flatten(), nn.Linear(16, CLASSES))
     sparse, dense = make(model[0].parameters(), lr=0.1), torch.optim.Adam(model[2].parameters())
-    monitor = Monitor(model, [sparse, dense], num_classes=CLASSES, cadence=Always())
+    monitor = Monitor(model, [sparse, dense], num_classes=CLASSES, cadence=always())
     for _ in range(3):
         x, y = torch.randint(50, (4, 2)), torch.randint(CLASSES, (4,))
         before, loss = model[0].weight.detach().clone(), F.cross_entropy(model(x), y)
@@ -280,7 +270,7 @@ def test_units_are_watched_where_a_layer_follows_a_layer() -> None:
 @pytest.mark.filterwarnings("error:a figure is missing")
 def test_passes_of_transforms_are_none_of_the_training() -> None:
     model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, CLASSES))
-    monitor = Monitor(model, torch.optim.SGD(model.parameters(), 0.1), num_classes=CLASSES, cadence=Always())
+    monitor = Monitor(model, torch.optim.SGD(model.parameters(), 0.1), num_classes=CLASSES, cadence=always())
     weights = {name: p.detach() for name, p in model.named_parameters()}
 
     def loss_of(weights: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cadences import always
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch import multiprocessing as mp
@@ -20,17 +21,6 @@ from diagnostics import Monitor, Signals
 
 CLASSES, STEPS = 3, 6
 FORWARD = ("output_mean", "output_spread", "zero_share", "running_gap", "answer_spread")
-
-
-class Always:
-    """A cadence that has every step measured."""
-
-    def is_due(self, step: int) -> bool:
-        """Always."""
-        return True
-
-    def done(self, measured: bool) -> None:
-        """Nothing to learn."""
 
 
 class Net(nn.Module):
@@ -81,7 +71,7 @@ def train(wrap: Callable[[Net], nn.Module], watched: bool = True) -> tuple[dict[
     net = Net()
     model = wrap(net)
     optimizer = torch.optim.Adam(model.parameters(), 0.01)
-    monitor = Monitor(model, optimizer, num_classes=CLASSES, cadence=Always()) if watched else None
+    monitor = Monitor(model, optimizer, num_classes=CLASSES, cadence=always()) if watched else None
     for _ in range(STEPS):
         x, y = torch.randn(16, 6), torch.randint(CLASSES, (16,))
         optimizer.zero_grad()
@@ -149,7 +139,7 @@ def test_a_training_that_is_compiled_as_a_function() -> None:
     torch.manual_seed(0)
     net = Net()
     optimizer = torch.optim.SGD(net.parameters(), 0.1)
-    monitor = Monitor(net, optimizer, num_classes=CLASSES, cadence=Always())
+    monitor = Monitor(net, optimizer, num_classes=CLASSES, cadence=always())
 
     @torch.compile(backend="eager", fullgraph=True)
     def loss_of(x: Tensor, y: Tensor) -> Tensor:

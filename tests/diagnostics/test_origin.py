@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from cadences import Never
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,17 +18,6 @@ from diagnostics.measuring.origin import origin_of, replay
 CLASSES, STEPS = 3, 8
 Batch = tuple[Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-class Never:
-    """A cadence without any row: origins are found on every step."""
-
-    def is_due(self, step: int) -> bool:
-        """Never."""
-        return False
-
-    def done(self, measured: bool) -> None:
-        """Nothing to learn."""
 
 
 class Sick(nn.Module):

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from diagnostics.measuring.recorder import BUFFER, Recorder
+from diagnostics.measuring.everystep import BUFFER
+from diagnostics.measuring.recorder import Recorder
 from diagnostics.measuring.thinning import FULL, FULL_DUE
 from diagnostics.signals import Signals
 
@@ -42,7 +43,7 @@ def recorded(steps: int, chance: float, seed: int) -> Signals:
     for step in range(steps):
         recorder.every_steps([step], {"loss": [what.gauss(1, 1) if step % 977 else np.nan]})
         if step % 3 == 0:
-            recorder.every_step(step, "raw_grad_norm", what.random())
+            recorder.every_steps([step], {"raw_grad_norm": [what.random()]})
         if step % 5 == 0:
             due(recorder, step, {"total": what.random(), "spread": {"a": what.random(), "b": what.random()}})
         if step % 400 == 399:
