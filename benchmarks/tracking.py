@@ -39,6 +39,7 @@ SHAPES = ((10, 4), (40, 6), (100, 6))
 CALLS = (
     "create_run",
     "log_batch",
+    "log_inputs",
     "log_artifact",
     "log_artifacts",
     "set_terminated",
@@ -113,7 +114,7 @@ def measure(over_http: bool = False, repeats: int = 30) -> Result:
             shares = shares or parts
     about = (
         "Everything the tracker writes for one trial (start, one call for each evaluation, end with "
-        "settings, tags, note and two files) over one `MlflowClient.log_batch` of the same points, and over "
+        "settings, tags, note, data and two files) over one `MlflowClient.log_batch` of the same points, and over "
         "the plainest run with the same points and settings (`create_run`, one `log_batch`, "
         "`set_terminated`); by turns" + (", over HTTP to `mlflow server`." if over_http else ", in SQLite.")
     )
@@ -194,7 +195,7 @@ def _trial(spec: StudySpec, number: int, evaluations: int, metrics: int) -> tupl
         best=course.best,
         epochs=course.epoch,
         signals=course.signals,
-        facts={"step_seconds": 0.001, "peak_memory_mb": 300.0},
+        facts={"step_seconds": 0.001, "peak_memory_mb": 300.0, "data_digest": "0123456789abcdef"},
         seconds=10.0,
         ended_at=time.time(),
     )

@@ -17,12 +17,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser.print_help()
         return 2
-    from searcher import commands
+    from searcher import commands, record_commands
     from searcher.errors import SearcherError
     from trainers.errors import TrainerError
 
     try:
-        command = getattr(commands, f"{arguments.command}_command")
+        name = f"{arguments.command}_command"
+        command = getattr(commands, name, None) or getattr(record_commands, name)
         return int(command(arguments))
     except (SearcherError, TrainerError) as error:
         print(f"searcher: {error}", file=sys.stderr)
@@ -65,11 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_storage(best)
 
     _add_diagnose(commands)
+    _add_report(commands)
 
-    ui = commands.add_parser("ui", help="open MLflow's pages on the record")
-    ui.add_argument("--tracking-uri", default=TRACKING, metavar="URI", help="MLflow's store (%(default)s)")
-    ui.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
-    ui.add_argument("--port", type=int, default=5000, help="port to serve on (%(default)s)")
+    _add_record(commands)
     return parser
 
 
@@ -117,6 +116,45 @@ def _add_diagnose(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     diagnose.add_argument("--json", action="store_true", help="the reports as JSON")
     _add_storage(diagnose)
+
+
+def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    report = commands.add_parser(
+        "report", help="what a study has taught, as a page: curves, causes, what next"
+    )
+    report.add_argument("study", metavar="STUDY", help="the name of a recorded study")
+    report.add_argument("--open", action="store_true", help="show the page in a browser")
+    report.add_argument(
+        "--format", default="html,md,json", metavar="LIST", help="any of html, md, json (%(default)s)"
+    )
+    report.add_argument(
+        "--out", metavar="DIR", help="folder of the report (default: that of the study's files)"
+    )
+    report.add_argument(
+        "--runs", default=RUNS, metavar="DIR", help="folder of the trials' files (%(default)s)"
+    )
+    _add_storage(report)
+
+
+def _add_record(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    ui = commands.add_parser("ui", help="open MLflow's pages on the record")
+    ui.add_argument(
+        "study", metavar="STUDY", nargs="?", help="a study whose saved views are linked (default: all)"
+    )
+    ui.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
+    ui.add_argument("--port", type=int, default=5000, help="port to serve on (%(default)s)")
+    verify = commands.add_parser("verify", help="hold MLflow's record of a study against Optuna's store")
+    repair = commands.add_parser("repair", help="bring MLflow's record to what Optuna's store knows")
+    for command in (verify, repair):
+        command.add_argument("study", metavar="STUDY", help="the name of a recorded study")
+        command.add_argument(
+            "--runs", default=RUNS, metavar="DIR", help="folder of the trials' files (%(default)s)"
+        )
+        _add_storage(command)
+    for command in (ui, verify, repair):
+        command.add_argument(
+            "--tracking-uri", default=TRACKING, metavar="URI", help="MLflow's store (%(default)s)"
+        )
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:

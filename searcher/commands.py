@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -61,10 +59,10 @@ def run_command(arguments: argparse.Namespace) -> int:
 
 def status_command(arguments: argparse.Namespace) -> int:
     """Every recorded study, or one, in a few lines."""
-    from searcher.store import load_study, recorded_names
+    from searcher.store import load_study, recorded_name, recorded_names
     from searcher.summary import best_line, outcome_counts, verdict_counts
 
-    names = [_recorded_name(arguments.study)] if arguments.study else recorded_names(arguments.storage)
+    names = [recorded_name(arguments.study)] if arguments.study else recorded_names(arguments.storage)
     if not names:
         print(f"no study is recorded in {arguments.storage}; start one with: searcher run digits-mlp")
     for name in names:
@@ -85,11 +83,11 @@ def status_command(arguments: argparse.Namespace) -> int:
 def show_command(arguments: argparse.Namespace) -> int:
     """A recorded study: its space and all of its trials."""
     from searcher.naming import short_settings
-    from searcher.store import load_study
+    from searcher.store import load_study, recorded_name
     from searcher.views.fitting import Trimmed, roomy_console
     from searcher.views.tables import space_table, trials_table
 
-    store = load_study(_recorded_name(arguments.study), arguments.storage)
+    store = load_study(recorded_name(arguments.study), arguments.storage)
     console, results = roomy_console(), store.results()
     console.print(Text(store.spec.name, style="bold"), Text(store.spec.question))
     console.print(Trimmed(space_table(store.spec)), "")
@@ -104,10 +102,10 @@ def show_command(arguments: argparse.Namespace) -> int:
 def best_command(arguments: argparse.Namespace) -> int:
     """The best settings as TOML; with `--model` its weights too."""
     from searcher.records import WEIGHTS, trial_folder
-    from searcher.store import load_study
+    from searcher.store import load_study, recorded_name
     from searcher.summary import best_line, best_result, sampled_of, settings_toml
 
-    store = load_study(_recorded_name(arguments.study), arguments.storage)
+    store = load_study(recorded_name(arguments.study), arguments.storage)
     results = store.results()
     best = best_result(store.spec, results)
     if best is None:
@@ -131,11 +129,11 @@ def diagnose_command(arguments: argparse.Namespace) -> int:
     if re.fullmatch("[0-9a-f]{32}", arguments.study):
         return _diagnose_run(arguments)
     from searcher.replay import replayed
-    from searcher.store import load_study
+    from searcher.store import load_study, recorded_name
     from searcher.views.diagnosis import causes_table, trial_data, trial_text
     from searcher.views.fitting import Trimmed, roomy_console
 
-    store = load_study(_recorded_name(arguments.study), arguments.storage)
+    store = load_study(recorded_name(arguments.study), arguments.storage)
     runs, results = Path(arguments.runs) / store.spec.name, store.results()
     if arguments.trial is not None:
         results = [_trial(store.spec.name, results, arguments.trial)]
@@ -180,33 +178,14 @@ def _trial(study: str, results: Sequence[TrialResult], number: int) -> TrialResu
     return found
 
 
-def ui_command(arguments: argparse.Namespace) -> int:
-    """Serve MLflow's pages on the record until Ctrl-C."""
-    if arguments.tracking_uri.startswith("http"):
-        print(f"a server keeps this record; its pages are at {arguments.tracking_uri}")
-        return 0
-    environment = {
-        **os.environ,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    }
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", arguments.tracking_uri]
-    command += ["--host", arguments.host, "--port", str(arguments.port)]
-    address = f"http://{arguments.host}:{arguments.port}/#/experiments?workflowType=machine_learning"
-    print(f"MLflow's pages come up in some 10 seconds (Ctrl-C ends them): {address}", flush=True)
-    try:
-        return subprocess.run(command, env=environment, check=False).returncode
-    except KeyboardInterrupt:
-        return 0
+def report_command(arguments: argparse.Namespace) -> int:
+    """What a study has taught, written into files."""
+    from searcher.report.command import report_study
+    from searcher.store import recorded_name
 
-
-def _recorded_name(study: str) -> str:
-    """The name a study is recorded under, given that or the path of its file."""
-    if not study.endswith(".toml") or not Path(study).is_file():
-        return study
-    from searcher.spec import read_spec
-
-    return read_spec(Path(study)).name
+    name = recorded_name(arguments.study)
+    report_study(name, arguments.storage, arguments.runs, arguments.out, arguments.format, arguments.open)
+    return 0
 
 
 def _changes(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:

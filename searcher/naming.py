@@ -1,4 +1,4 @@
-"""Short names for people: of a trial's settings, in a run's name and in the live table."""
+"""Short texts for people: a trial's settings, a run's name, a time."""
 
 from __future__ import annotations
 
@@ -30,3 +30,13 @@ def short_settings(sampled: Mapping[str, Any]) -> str:
 def run_name(number: int, sampled: Mapping[str, Any]) -> str:
     """The name of a trial's run, such that names sort by number."""
     return f"t{number:04d} {short_settings(sampled)}"[:250]
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `7 s`, `3 min 20 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

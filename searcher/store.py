@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from pathlib import Path
 
 import optuna
 from optuna.storages import RDBStorage
@@ -20,7 +21,7 @@ from searcher.pruning import PruningBoard
 from searcher.records import result_from_record, to_record
 from searcher.samplers import build_pruner, build_sampler
 from searcher.space import Point, distributions, point_of, suggest, unconditional
-from searcher.spec import StudySpec, parse_spec
+from searcher.spec import StudySpec, parse_spec, read_spec
 from searcher.storage import open_storage, translated, without_password
 from searcher.trial import Outcome, TrialResult
 from trainers.choices import choices
@@ -199,6 +200,13 @@ def recorded_names(url: str) -> list[str]:
         return []
     with translated(url):
         return list(optuna.get_all_study_names(open_storage(url)))
+
+
+def recorded_name(study: str) -> str:
+    """The name a study is recorded under, given that or the path of its file."""
+    if not study.endswith(".toml") or not Path(study).is_file():
+        return study
+    return read_spec(Path(study)).name
 
 
 def _result(trial: FrozenTrial) -> TrialResult | None:

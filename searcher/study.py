@@ -10,12 +10,13 @@ from searcher.coordinator import Coordinator
 from searcher.events import Noted, StudyLeft, View
 from searcher.interrupts import Interrupts
 from searcher.launchers import LAUNCHERS, Launcher
+from searcher.ledger import KEPT_WEIGHTS
 from searcher.lock import study_lock
 from searcher.spec import StudySpec
 from searcher.store import open_study
-from searcher.summary import best_result, to_markdown
+from searcher.summary import to_markdown
 from searcher.tracking import BackgroundTracker, MlflowTracker, NullTracker, Tracker
-from searcher.trial import TrialResult
+from searcher.trial import TrialResult, ranked
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ def run_study(
 def _close(tracker: BackgroundTracker, recorder: Tracker, of: Coordinator, with_model: bool) -> None:
     """End the record; when it has gaps, bring it up to date as a whole, once."""
     results = of.ledger.results
-    best = best_result(of.spec, results) if with_model else None
-    end = (to_markdown(of.spec, results, of.why), None if best is None else best.number)
+    best = ranked(of.spec.metric, results)[:KEPT_WEIGHTS] if with_model else []
+    end = (to_markdown(of.spec, results, of.why), [result.number for result in best])
     tracker.close(*end)
     if tracker.failure is not None and tracker.was_open:
         second = BackgroundTracker(recorder)

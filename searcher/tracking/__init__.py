@@ -1,6 +1,8 @@
 """The record of a study, beside Optuna's store. A new keeper is one class with the door of `Tracker`."""
 
 from searcher.tracking.background import BackgroundTracker
+from searcher.tracking.links import view_links
+from searcher.tracking.mlflow_repair import Recorded, repair_record, verify_record
 from searcher.tracking.mlflow_store import connect
 from searcher.tracking.mlflow_tracker import MlflowTracker
 from searcher.tracking.run_curves import RunCurves, read_run
@@ -10,9 +12,13 @@ __all__ = [
     "BackgroundTracker",
     "MlflowTracker",
     "NullTracker",
+    "Recorded",
     "RunCurves",
     "Started",
     "Tracker",
     "connect",
     "read_run",
+    "repair_record",
+    "verify_record",
+    "view_links",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from searcher.errors import TrackingError
 from searcher.tracking.tracker import Started, Tracker
@@ -53,7 +54,11 @@ class BackgroundTracker:
     def forget(self, number: int) -> None:
         self._calls.put(lambda: self._tracker.forget(number))
 
-    def close(self, summary: str, best: int | None) -> None:
+    def report(self, files: Sequence[Path]) -> None:
+        as_of_now = tuple(files)
+        self._calls.put(lambda: self._tracker.report(as_of_now))
+
+    def close(self, summary: str, best: Sequence[int]) -> None:
         """Wait until everything is written."""
         self._calls.put(lambda: self._tracker.close(summary, best))
         self._calls.put(None)

@@ -2,47 +2,133 @@
 
 from __future__ import annotations
 
-import getpass
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from diagnostics import Verdict
 from diagnostics.causes import flatten
 from diagnostics.report import to_markdown
+from searcher.colours import VERDICT_COLOUR
 from searcher.policy import first_cause
-from searcher.spec import StudySpec
+from searcher.records import FINDINGS, SIGNALS, trial_folder
+from searcher.spec import Metric, StudySpec
+from searcher.tracking.axes import (
+    BEST,
+    FAILURES,
+    UNKNOWN_ONSET,
+    curve_name,
+    in_record,
+    logarithms,
+    value_on_axis,
+)
 from searcher.trial import Outcome, TrialResult
+from searcher.verify import STUDY, Point, RunRecord
+from trainers.config import default_of
+
+PARENT, NUMBER, KIND = "mlflow.parentRunId", "optuna.trial_number", "searcher.kind"
+CURVES = "searcher.curves"
+"""The study's tag with the metrics that have curves."""
+
+SEEDS = ("seed", "data_seed")
+
+NOTE, COLOUR = "mlflow.note.content", "mlflow.runColor"
+
+LONGEST_PARAM, LONGEST_TAG = 6000, 5000
+"""What MLflow takes in one text."""
+
+FINISHED = "FINISHED"
+
+STATUS = {
+    Outcome.COMPLETED: FINISHED,
+    Outcome.PRUNED: "KILLED",
+    Outcome.DOOMED: "KILLED",
+    Outcome.FAILED: "FAILED",
+}
 
 
-def source_tags() -> dict[str, str]:
-    """Who made a run, as MLflow's pages show it."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "unknown"
-    return {"mlflow.user": user, "mlflow.source.name": "searcher", "mlflow.source.type": "LOCAL"}
+def study_record(spec: StudySpec, results: Iterable[TrialResult]) -> RunRecord:
+    """What the study's own run should be once the study was left."""
+    return RunRecord(
+        STUDY,
+        FINISHED,
+        study_params(spec),
+        {KIND: "study", **search_tags(spec)},
+        {},
+        study_curves(spec, results),
+    )
 
 
-def study_params(spec: StudySpec) -> dict[str, Any]:
+def trial_record(spec: StudySpec, result: TrialResult, curves: Sequence[str], runs: Path) -> RunRecord:
+    """What the run of a finished trial should be: `result` with its signals, metrics with `curves`."""
+    folder = trial_folder(runs, result.number)
+    files = frozenset(name for name in (SIGNALS, FINDINGS) if (folder / name).exists())
+    return RunRecord(
+        result.number,
+        STATUS[result.outcome],
+        trial_params(spec, result),
+        {KIND: "trial", NUMBER: str(result.number), **result_tags(result, curves)},
+        once_per_run(result),
+        trial_curves(result, curves),
+        files,
+    )
+
+
+def experiment_note(spec: StudySpec) -> str:
+    """What a person reads above the runs: the question, and what colours and codes mean."""
+    codes = ", ".join(f"{verdict.code} {verdict}" for verdict in Verdict)
+    return (
+        f"{first_note(spec)}\n\nA run has the colour of its verdict. Verdict codes: {codes}. "
+        "These pages load 100 runs at a time: 'Load more' below the runs brings the rest, in the plots too."
+    )
+
+
+def first_note(spec: StudySpec) -> str:
+    """The note of the study's run until there is a summary."""
+    return spec.question or spec.name
+
+
+def study_params(spec: StudySpec) -> dict[str, str]:
     """What the study is, and stays: its fixed settings, its metric, its space and its seed."""
     space = {f"space.{name}": s.model_dump(exclude_defaults=True) for name, s in spec.space.items()}
     metric = {"metric": spec.metric.name, "goal": spec.metric.goal}
-    return {**metric, **spec.train, **space, "search.seed": spec.search.seed}
+    return _cut(in_record({**metric, **spec.train, **space, "search.seed": spec.search.seed}), LONGEST_PARAM)
 
 
-def search_tags(spec: StudySpec) -> dict[str, Any]:
+def search_tags(spec: StudySpec) -> dict[str, str]:
     """How the study searches: its sampler, its pruner and its budgets."""
-    return {f"search.{name}": value for name, value in spec.search.model_dump().items() if name != "seed"}
+    settings = spec.search.model_dump().items()
+    return {f"search.{name}": str(value)[:LONGEST_TAG] for name, value in settings if name != "seed"}
 
 
-def trial_params(spec: StudySpec, result: TrialResult) -> dict[str, Any]:
-    """The settings the study file names: sampled, switched off (with their defaults) and fixed ones."""
+def seed_tags(spec: StudySpec) -> dict[str, str]:
+    """The seeds that all trials share, whether the study file names them or not."""
+    if spec.trainer is not None:
+        return {}
+    names = [name for name in SEEDS if name not in spec.space]
+    return {name: str(spec.fixed.get(name, default_of(name))) for name in names}
+
+
+def trial_params(spec: StudySpec, result: TrialResult) -> dict[str, str]:
+    """The settings the study file names: sampled, switched off and fixed ones; logarithms for axes."""
     named = [*spec.space, *(name for name in spec.fixed if name not in spec.space)]
-    return {name: result.settings[name] for name in named if name in result.settings}
+    values = {
+        name: value_on_axis(spec.space.get(name), result.settings[name], name in result.inactive)
+        for name in named
+        if name in result.settings
+    }
+    return _cut(in_record({**values, **logarithms(spec, result.settings)}), LONGEST_PARAM)
 
 
 def once_per_run(result: TrialResult) -> dict[str, float]:
-    """Finite numbers that can be axes."""
-    facts = result.facts
-    numbers: dict[str, Any] = {
+    """Finite numbers that can be axes: no trial lacks one, or it would be left out of the plots.
+
+    Where a figure is not known it is 0; the onset step is that of the earliest fatal finding, -1 without.
+    """
+    facts, fatal = result.facts, result.report.fatal
+    numbers = {
         "trial": result.number,
         "objective": result.value,
         "verdict_code": result.verdict.code,
@@ -50,8 +136,52 @@ def once_per_run(result: TrialResult) -> dict[str, float]:
         "seconds": result.seconds,
         "step_time": facts.get("step_seconds"),
         "peak_memory_mb": facts.get("peak_memory_mb"),
+        "onset_step": UNKNOWN_ONSET if fatal is None else fatal.step,
     }
-    return {name: float(value) for name, value in numbers.items() if value is not None}
+    return {name: _finite(value) for name, value in numbers.items()}
+
+
+def trial_curves(result: TrialResult, curves: Sequence[str]) -> dict[str, list[Point]]:
+    """The evaluations of a trial by optimizer step; rows of signals count their steps from 0."""
+    found = {}
+    for name, series in result.signals.items():
+        if name in result.metrics and name in curves:
+            pairs = zip(series.steps, series.values, strict=True)
+            points = [(int(step) + 1, float(value)) for step, value in pairs if math.isfinite(value)]
+            if points:
+                found[curve_name(name)] = points
+    return found
+
+
+class SoFar:
+    """The study's own curves, trial by trial in the order in which they ended."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+        self._best: float | None = None
+        self._failures = 0
+        self.ended = 0
+
+    def add(self, result: TrialResult) -> dict[str, float]:
+        """Take in the next trial; the figures of the study after it."""
+        self.ended += 1
+        self._failures += result.outcome in (Outcome.DOOMED, Outcome.FAILED)
+        figures = {FAILURES: float(self._failures)}
+        if result.outcome is Outcome.COMPLETED and result.value is not None:
+            if self._best is None or self._metric.is_better(result.value, self._best):
+                self._best = float(result.value)
+            figures[BEST] = self._best
+        return figures
+
+
+def study_curves(spec: StudySpec, results: Iterable[TrialResult]) -> dict[str, list[Point]]:
+    """How the study went, over the number of trials that have ended."""
+    so_far = SoFar(spec.metric)
+    found: dict[str, list[Point]] = {}
+    for result in sorted(results, key=lambda result: result.ended_at):
+        for name, value in so_far.add(result).items():
+            found.setdefault(name, []).append((so_far.ended, value))
+    return found
 
 
 def result_note(result: TrialResult) -> str:
@@ -66,12 +196,11 @@ def result_note(result: TrialResult) -> str:
     return "\n".join(lines) + "\nDiagnosis: " + to_markdown(result.report)
 
 
-def result_tags(result: TrialResult) -> dict[str, str]:
+def result_tags(result: TrialResult, curves: Sequence[str]) -> dict[str, str]:
     """What became of a trial, to filter and group by."""
     tags = {
         "verdict": result.verdict.value,
         "outcome": result.outcome.value,
-        "mlflow.note.content": result_note(result),
         "inactive": ", ".join(result.inactive) or "none",
     }
     tags |= {f"finding.{found.kind}": found.severity.word for found in flatten(result.report.findings)}
@@ -83,4 +212,39 @@ def result_tags(result: TrialResult) -> dict[str, str]:
         tags["cause"] = result.reason
     if result.attempts:
         tags["attempts"] = "; ".join(result.attempts)
-    return tags
+    if "device" in result.facts:
+        tags["device"] = str(result.facts["device"])
+    if dropped := [name for name in result.metrics if name not in curves]:
+        tags["metrics_dropped"] = ", ".join(dropped)
+    return _cut(tags, LONGEST_TAG)
+
+
+def shown_tags(result: TrialResult) -> dict[str, str]:
+    """How a trial looks on the pages, which a person may change there: its colour and its note."""
+    return _cut({COLOUR: VERDICT_COLOUR[result.verdict], NOTE: result_note(result)}, LONGEST_TAG)
+
+
+def data_of(spec: StudySpec, result: TrialResult) -> dict[str, str]:
+    """The data of a trial for an MLflow dataset: empty when no digest of them is known."""
+    digest = result.facts.get("data_digest")
+    if digest is None:
+        return {}
+    name = str(result.settings.get("data") or spec.trainer or "data")
+    known = ("task", "outputs", "train_samples", "validation_samples")
+    profile = {fact: result.facts[fact] for fact in known if fact in result.facts}
+    return {
+        "name": name[:500],
+        "digest": str(digest)[:36],
+        "source_type": "file" if "." in name or "/" in name else "searcher",
+        "source": json.dumps({"data": name}),
+        "profile": json.dumps(profile),
+    }
+
+
+def _finite(value: Any) -> float:
+    number = 0.0 if value is None else float(value)
+    return number if math.isfinite(number) else 0.0
+
+
+def _cut(texts: Mapping[str, str], longest: int) -> dict[str, str]:
+    return {name: text[:longest] for name, text in texts.items()}

@@ -10,29 +10,52 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 MODEL = "model"
-"""Where the model lies among a run's artifacts: `mlflow.pyfunc.load_model("runs:/RUN/model")`."""
+"""The model's name at its run: `mlflow.pyfunc.load_model("runs:/RUN/model")`."""
 
 
-def log_model(client: MlflowClient, run_id: str, weights: Path) -> None:
+def models_of(run: Run) -> list[str]:
+    """The ids of the models that were logged for a run."""
+    return [entry.model_id for entry in run.outputs.model_outputs] if run.outputs else []
+
+
+def log_model(client: MlflowClient, run: Run, weights: Path) -> None:
     """Log the model whose weights a trial kept, with its signature, unless that was done before.
 
     A model that torch cannot trace is left as its weights: the run gets a tag that says why.
     """
-    if any(file.path == MODEL for file in client.list_artifacts(run_id)):
+    if models_of(run) or MODEL in run.data.tags:
         return
+    run_id = str(run.info.run_id)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / MODEL
         try:
             _save(weights, place)
         except Exception as error:  # own models can be anything; the record of the trial is whole without
             client.set_tag(
-                run_id, "model", f"not logged, only its weights: {type(error).__name__}: {error}"[:500]
+                run_id, MODEL, f"not logged, only its weights: {type(error).__name__}: {error}"[:500]
             )
             client.log_artifact(run_id, str(weights))
             return
-        client.log_artifacts(run_id, str(place), MODEL)
+        _log(client, run, place)
+
+
+def _log(client: MlflowClient, run: Run, place: Path) -> None:
+    from mlflow.entities import LoggedModelOutput
+
+    run_id = str(run.info.run_id)
+    model = client.create_logged_model(
+        run.info.experiment_id,
+        name=MODEL,
+        source_run_id=run_id,
+        params=dict(run.data.params),
+        model_type="pytorch",
+    )
+    client.log_model_artifacts(model.model_id, str(place))
+    client.finalize_logged_model(model.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
 
 
 def _save(weights: Path, place: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from searcher.trial import TrialResult
@@ -41,8 +42,12 @@ class Tracker(Protocol):
         """A trial was interrupted and will begin anew."""
         ...
 
-    def close(self, summary: str, best: int | None) -> None:
-        """The study was left; `summary` is Markdown for people, `best` the trial whose model counts."""
+    def report(self, files: Sequence[Path]) -> None:
+        """Files of the study's report as it is now, which take the place of those before."""
+        ...
+
+    def close(self, summary: str, best: Sequence[int]) -> None:
+        """The study was left; `summary` is Markdown for people, `best` the trials whose models count."""
         ...
 
 
@@ -54,4 +59,5 @@ class NullTracker:
     def evaluate(self, number: int, step: int, metrics: Mapping[str, float]) -> None: ...
     def end(self, result: TrialResult) -> None: ...
     def forget(self, number: int) -> None: ...
-    def close(self, summary: str, best: int | None) -> None: ...
+    def report(self, files: Sequence[Path]) -> None: ...
+    def close(self, summary: str, best: Sequence[int]) -> None: ...

@@ -19,14 +19,14 @@ from rich.text import Text
 from diagnostics import Verdict
 from searcher.budget import share_used, used_device_hours, used_hours
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
-from searcher.naming import short_settings, short_value
+from searcher.naming import duration, short_settings, short_value
 from searcher.policy import first_cause, likely_cause
 from searcher.spec import StudySpec
 from searcher.summary import best_line, outcome_counts, sampled_of
 from searcher.trial import Outcome, TrialCourse, TrialResult
 from searcher.views.fitting import Clipped
 from searcher.views.reasons import LINE, kind_of, short_reason
-from searcher.views.text import duration, sparkline, value_text
+from searcher.views.text import sparkline, value_text
 
 LAST_ENDED = 6
 """Finished trials that stay in view."""

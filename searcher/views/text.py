@@ -25,16 +25,6 @@ def sparkline(values: Values, width: int = 16) -> str:
     return "".join("!" if place < 0 else BARS[place] for place in places)
 
 
-def duration(seconds: float) -> str:
-    """Seconds for people: `7 s`, `3 min 20 s`, `2 h 5 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def value_text(result: TrialResult) -> str:
     """The value that a trial has reached; a dash for those that have none of their own."""
     reached = result.outcome in (Outcome.COMPLETED, Outcome.PRUNED) and result.value is not None

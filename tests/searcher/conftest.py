@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from mixed_study import study_file
 
 from searcher.cli import main
 from searcher.spec import StudySpec, parse_spec
@@ -218,3 +219,21 @@ def table(begun: Callable[[str], Begun]) -> Begun:
 def own(begun: Callable[[str], Begun]) -> Begun:
     """A study of an own trainer in `mine.py`."""
     return begun("own")
+
+
+@pytest.fixture(scope="session")
+def mixed_places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a study of made-up trainings of all kinds, recorded in MLflow; not to be changed."""
+    folder = tmp_path_factory.mktemp("mixed")
+    (folder / "study.toml").write_text(study_file(int(np.random.default_rng().integers(1000)), trials=7))
+    with contextlib.chdir(folder):
+        assert main(["run", "study.toml"]) == 0
+    sys.path[:] = [place for place in sys.path if place != str(folder)]
+    return folder
+
+
+@pytest.fixture
+def mixed(workplace: Path, mixed_places: Path) -> Path:
+    """The working folder with that study in it."""
+    shutil.copytree(mixed_places, workplace, dirs_exist_ok=True)
+    return workplace

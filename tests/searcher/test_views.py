@@ -15,6 +15,7 @@ from rich.console import Console
 
 from diagnostics import Finding, Report, Severity, Signals, Verdict
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
+from searcher.naming import duration
 from searcher.spec import Metric, StudySpec
 from searcher.summary import to_markdown
 from searcher.trial import Outcome, TrialCourse, TrialResult
@@ -22,7 +23,7 @@ from searcher.views.json_lines import JsonView
 from searcher.views.lines import LineView
 from searcher.views.live import LAST_ENDED, STYLES, WIDEST, LiveView
 from searcher.views.tables import end_of_study
-from searcher.views.text import BARS, duration, result_line, sparkline, value_text
+from searcher.views.text import BARS, result_line, sparkline, value_text
 from trainers.progress import Progress
 
 Make = Callable[..., StudySpec]

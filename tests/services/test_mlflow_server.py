@@ -12,6 +12,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import mlflow
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 
@@ -68,7 +70,7 @@ def _wait_for(address: str, process: subprocess.Popen[str]) -> None:
     raise AssertionError(f"no server at {address} after {START_SECONDS} s")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_study_is_recorded_by_a_server(server: str, tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text(STUDY)
     command = [sys.executable, "-m", "searcher.cli", "run", "study.toml", "--json", "--tracking-uri", server]
@@ -86,6 +88,20 @@ def test_a_study_is_recorded_by_a_server(server: str, tmp_path: Path) -> None:
         accuracies = client.get_metric_history(child.info.run_id, "val_accuracy")
         assert len(accuracies) == 2
         files = {file.path for file in client.list_artifacts(child.info.run_id)}
-        best = int(child.data.tags["optuna.trial_number"]) == events[-1]["best_trial"]
-        assert files == {"findings.json", "signals.npz"} | ({"model"} if best else set())
+        assert files == {"findings.json", "signals.npz"}
+        assert len(child.outputs.model_outputs) == 1, "of the best three"
+        assert [entry.dataset.name for entry in child.inputs.dataset_inputs] == ["digits"]
+    mlflow.set_tracking_uri(server)
+    model = mlflow.pyfunc.load_model(f"runs:/{children[0].info.run_id}/model")
+    assert np.asarray(model.predict(np.zeros((2, 1, 8, 8), dtype=np.float32))).shape == (2, 10)
     assert not (tmp_path / "mlflow.db").exists()
+    command = [sys.executable, "-m", "searcher.cli", "ui", "served", "--tracking-uri", server]
+    pages = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=True)
+    assert (
+        pages.stdout.count(f"{server}/#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=") == 4
+    )
+    client.delete_run(children[1].info.run_id)
+    for name, code in (("verify", 1), ("repair", 0), ("verify", 0)):
+        command = [sys.executable, "-m", "searcher.cli", name, "served", "--tracking-uri", server]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+        assert done.returncode == code, done

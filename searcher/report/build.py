@@ -1,0 +1,68 @@
+"""The convergence report of a study, from what is recorded: every section in its order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from searcher.report.cases import SignalsOf, recorded_signals
+from searcher.report.convergence import convergence
+from searcher.report.curves import curves
+from searcher.report.failures import failure_map
+from searcher.report.headline import headline
+from searcher.report.layer_maps import layer_maps
+from searcher.report.matters import matters
+from searcher.report.next_study import next_study
+from searcher.report.reproduction import reproduction
+from searcher.report.study_report import Spread, StudyReport
+from searcher.report.sureness import spread_of
+from searcher.report.verdicts import verdicts
+from searcher.spec import StudySpec
+from searcher.summary import best_result
+from searcher.trial import TrialResult
+
+
+def build(
+    spec: StudySpec,
+    results: Sequence[TrialResult],
+    runs: Path,
+    *,
+    ended: str = "",
+    made_at: float | None = None,
+) -> StudyReport:
+    """The report on a study: its finished trials and the folder `runs` of their files, from which signals
+    are read trial by trial, since all of them at once may not fit into memory.
+
+    `ended` says why the study ended; `made_at`, in seconds since 1970, is now unless it is given.
+    """
+    signals_of = recorded_signals(runs)
+    spread = _spread(spec, results, signals_of)
+    failures = failure_map(spec, results)
+    search = convergence(spec, results, spread)
+    following = next_study(spec, results, failures, search.at_bounds)
+    return StudyReport(
+        study=spec.name,
+        question=spec.question,
+        metric=spec.metric.name,
+        goal=spec.metric.goal,
+        ended=ended,
+        made_at=time.time() if made_at is None else made_at,
+        headline=headline(spec, results, spread, failures, search, following),
+        verdicts=verdicts(results),
+        curves=curves(spec, results, signals_of),
+        failures=failures,
+        matters=matters(spec, results),
+        layers=layer_maps(spec, results, signals_of),
+        convergence=search,
+        next=following,
+        reproduction=reproduction(spec, results),
+    )
+
+
+def _spread(spec: StudySpec, results: Sequence[TrialResult], signals_of: SignalsOf) -> Spread | None:
+    """How sure the best value is; None without a best one."""
+    best = best_result(spec, results)
+    if best is None:
+        return None
+    return spread_of(spec, results, best, signals_of(best, [spec.metric.name]))

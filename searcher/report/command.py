@@ -1,0 +1,61 @@
+"""What `searcher report` does: the report on a recorded study, written into files."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+
+from searcher.budget import exhausted, used_device_hours, used_hours
+from searcher.defaults import RUNS
+from searcher.errors import SearcherError
+from searcher.report import RENDERERS, write
+from searcher.report.words import counted
+from searcher.space import count_points
+from searcher.store import load_study
+from trainers.choices import unknown
+
+SAYS = {
+    "html": "the page: open it in a browser",
+    "md": "the same as text",
+    "json": "all numbers, for programs",
+}
+"""What a person does with each format."""
+
+
+def report_study(name: str, storage: str, runs: str, out: str | None, formats: str, show: bool) -> None:
+    """Write the report on a recorded study and print where it is; with `show` open its page.
+
+    Raises: NotFound when there is no such study; SearcherError for a format that is not known, or a file
+    that cannot be written.
+    """
+    from searcher.report.build import build
+
+    chosen = chosen_formats(formats)
+    if show and "html" not in chosen:
+        raise SearcherError(f"--open shows the page, but --format has no html: {formats}")
+    store = load_study(name, storage)
+    results, folder = store.results(), Path(runs or RUNS) / store.spec.name
+    hours, device_hours = used_hours(results), used_device_hours(results)
+    ended = exhausted(store.spec.search, len(results), hours, device_hours, count_points(store.spec))
+    report = build(store.spec, results, folder, ended=ended)
+    files = write(report, Path(out) if out else folder, chosen)
+    print(f"the report on {counted(len(results), 'trial')} of {name}:")
+    for file in files:
+        print(f"  {file}  {SAYS[file.suffix[1:]]}")
+    if show:
+        page = next(file for file in files if file.suffix == ".html")
+        if not webbrowser.open(page.resolve().as_uri()):
+            print("no browser could be opened here; open the page on another machine")
+
+
+def chosen_formats(text: str) -> list[str]:
+    """The formats of a comma-separated list, each once. Raises: SearcherError for one that is not known."""
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in RENDERERS:
+            raise SearcherError(
+                f"--format takes one or several of {', '.join(RENDERERS)}: {unknown(name, RENDERERS)}"
+            )
+    if not names:
+        raise SearcherError(f"--format takes one or several of {', '.join(RENDERERS)}, but got {text!r}")
+    return names

@@ -1,0 +1,167 @@
+"""The space of the next study: narrowed to where good trials lie, widened where the best lies on a bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from searcher.checks import check
+from searcher.errors import SpecError
+from searcher.report.bounds import Side, beyond
+from searcher.report.narrowing import Evidence, at_least, narrowed
+from searcher.report.scales import Column, number_text
+from searcher.report.study_file import in_words
+from searcher.report.study_report import AtBound, Change, Condition, Number, Region
+from searcher.space import conditions_first
+from searcher.spec import Choices, Range, StudySpec, parse_spec
+
+Space = dict[str, Range | Choices]
+
+LUCK = 0.1
+"""Chance below which good trials with the last of few values ask for more such values (house rule)."""
+
+LEFT_OUT = "left out"
+"""What became of a setting that nothing switches on any more."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A space, and how it differs from the one before."""
+
+    space: Space
+    changes: tuple[Change, ...] = ()
+
+
+def next_space(
+    spec: StudySpec, columns: Sequence[Column], known: Evidence, bounds: Sequence[AtBound]
+) -> Draft:
+    """The space on this evidence, without changes that would be mistakes in a study file."""
+    return (
+        _checked(spec, _draft(spec, columns, known, bounds)) if known.is_enough else Draft(dict(spec.space))
+    )
+
+
+def left_over(space: Space, regions: Sequence[Region]) -> tuple[Region, ...]:
+    """The regions of failure that the space still reaches into."""
+    return tuple(r for r in regions if all(_is_reached(space, condition) for condition in r.conditions))
+
+
+def _is_reached(space: Space, condition: Condition) -> bool:
+    setting, value = space.get(condition.setting), condition.value
+    if isinstance(setting, Choices) and isinstance(value, tuple):
+        return any(choice in setting.choices for choice in value)
+    if isinstance(setting, Range) and not isinstance(value, tuple):
+        return setting.high > value if condition.word == "above" else setting.low <= value
+    return False
+
+
+def _draft(spec: StudySpec, columns: Sequence[Column], known: Evidence, bounds: Sequence[AtBound]) -> Draft:
+    space: Space = {}
+    changes: list[Change] = []
+    for column in columns:
+        name, setting = column.name, spec.space[column.name]
+        found = narrowed(column, known)
+        low, high, choices, reasons = found.low, found.high, found.choices, list(found.reasons)
+        new: Range | Choices = setting
+        if isinstance(setting, Range):
+            new = _with_ends(setting, low, high)
+        elif choices:
+            new = setting.model_copy(update={"choices": list(choices)})
+        for bound in bounds:
+            if bound.setting == name:
+                new, reason = _wider(spec, column, new, bound, known)
+                reasons += [reason] if reason else []
+        space[name] = new
+        if new != setting:
+            changes.append(Change(name, in_words(setting), in_words(new), "; ".join(reasons)))
+    return _consistent(spec, Draft(space, tuple(changes)))
+
+
+def _with_ends(setting: Range, low: Number | None, high: Number | None) -> Range:
+    """The range with new ends: none beyond the old ones, on the steps of the range where it has some."""
+    new_low = setting.low if low is None else max(low, setting.low)
+    new_high = setting.high if high is None else min(high, setting.high)
+    if setting.step is not None:
+        steps = (math.floor((new_low - setting.low) / setting.step + 1e-9), setting.step)
+        new_low = setting.low + steps[0] * setting.step
+        new_high = setting.low + math.ceil((new_high - setting.low) / setting.step - 1e-9) * setting.step
+        new_high = min(new_high, setting.high)
+    return setting.model_copy(update={"low": new_low, "high": new_high}) if new_low <= new_high else setting
+
+
+def _wider(
+    spec: StudySpec, column: Column, setting: Range | Choices, bound: AtBound, known: Evidence
+) -> tuple[Range | Choices, str]:
+    """The setting with room beyond its bound, and why; unchanged where nothing but failures lies there."""
+    side: Side = "high" if bound.bound == "high" else "low"
+    value = beyond(spec, column.name, side)
+    if value is None or _fails_beyond(known, column.name, side):
+        return setting, ""
+    end = "upper" if side == "high" else "lower"
+    best = f"the best value, {number_text(bound.value)}, lies on the {end} bound"
+    if column.scale is None or column.scale.whole:  # one of few values: the best one often has it by chance
+        own = column.active & np.array([value == bound.value for value in column.values()])
+        n, good = int(own.sum()), known.good & column.active
+        hits = int((good & own).sum())
+        if at_least(hits, n, int(column.active.sum()), int(good.sum())) > LUCK:
+            return setting, ""
+        best += f", and {hits} of the {n} trials with it are among the best {good.sum()}"
+    if isinstance(setting, Range):
+        return setting.model_copy(update={side: value}), best
+    rises = list(setting.choices) == sorted(setting.choices, key=lambda choice: float(choice))
+    choices = [*setting.choices, value] if (side == "high") == rises else [value, *setting.choices]
+    return setting.model_copy(update={"choices": choices}), best
+
+
+def _fails_beyond(known: Evidence, name: str, side: Side) -> bool:
+    word = "above" if side == "high" else "at most"
+    conditions = (condition for region in known.regions for condition in region.conditions)
+    return any(condition.setting == name and condition.word == word for condition in conditions)
+
+
+def _consistent(spec: StudySpec, draft: Draft) -> Draft:
+    """Without conditions on choices that are gone, and without settings that nothing switches on any more."""
+    space, changes = dict(draft.space), list(draft.changes)
+    for name in conditions_first(spec):
+        when = {}
+        for other, allowed in spec.space[name].when.items():
+            parent = space.get(other)
+            kept = parent.choices if isinstance(parent, Choices) else allowed if parent else []
+            when[other] = [value for value in allowed if value in kept]
+        if not all(when.values()):
+            before = in_words(spec.space[name])
+            changes = [change for change in changes if change.setting != name]
+            waited = " and ".join(when)
+            changes.append(Change(name, before, LEFT_OUT, f"{waited} no longer takes what it waits for"))
+            del space[name]
+        else:
+            space[name] = space[name].model_copy(update={"when": when})
+    return Draft(space, tuple(changes))
+
+
+def _checked(spec: StudySpec, draft: Draft) -> Draft:
+    """The draft without changes that would be mistakes in a study file."""
+    for _ in range(len(draft.changes) + 1):
+        wrong = _mistakes(spec, draft.space) - _mistakes(spec, dict(spec.space))
+        if not wrong:
+            return draft
+        names = {change.setting for change in draft.changes}
+        undone = {name for name in names if f"space.{name}" in wrong} or names
+        space = {**{name: spec.space[name] for name in spec.space}, **draft.space}
+        space |= {name: spec.space[name] for name in undone}
+        kept = tuple(change for change in draft.changes if change.setting not in undone)
+        draft = _consistent(spec, Draft(space, kept))
+    return Draft(dict(spec.space))
+
+
+def _mistakes(spec: StudySpec, space: Space) -> set[str]:
+    """Places of mistakes that a study with this space would have."""
+    raw = {**spec.model_dump(), "space": {name: setting.model_dump() for name, setting in space.items()}}
+    try:
+        check(parse_spec(raw, spec.name), spec.name)
+    except SpecError as error:
+        return {mistake.place for mistake in error.mistakes}
+    return set()

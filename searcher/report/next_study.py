@@ -1,0 +1,113 @@
+"""Section 8 of a report: a study file for the next search, ready to run, and trials to train longer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from diagnostics import Verdict
+from diagnostics.evidence.steps import short
+from searcher.report.narrowing import HEALTHY, Evidence, evidence_of
+from searcher.report.next_space import Draft, left_over, next_space
+from searcher.report.scales import columns_of
+from searcher.report.study_file import study_file
+from searcher.report.study_report import AtBound, Change, FailureMap, Longer, Next, Value
+from searcher.report.words import counted
+from searcher.spec import StudySpec
+from searcher.summary import best_line, sampled_of
+from searcher.trial import TrialResult, ranked
+
+LONGER = 5
+"""Trials that are named for a longer budget."""
+
+TIMES = 1.5
+"""Times the epochs that they should get, as the forecast says what these bring."""
+
+SUFFIX = "-next"
+
+
+def next_study(
+    spec: StudySpec, results: Sequence[TrialResult], failures: FailureMap, bounds: Sequence[AtBound]
+) -> Next:
+    """The study file with its ranges narrowed to where good trials lie, widened where the best one lies on a
+    bound, never changed on few trials. Every change has its reason, in the file too."""
+    known = evidence_of(spec, results)
+    if known.failed.sum() > 1 and failures.regions:  # the first regions are those of any failure
+        kind = failures.regions[0].kind
+        known = evidence_of(spec, results, [region for region in failures.regions if region.kind == kind])
+    draft = next_space(spec, columns_of(spec, results), known, bounds)
+    improving = _improving(spec, results, known)
+    following = spec.model_copy(update={"name": _next_name(spec.name), "space": draft.space})
+    reached = [f"Not said by these ranges: {r.text}." for r in left_over(draft.space, known.regions)]
+    gone = [_comment(change) for change in draft.changes if change.setting not in draft.space]
+    comments = {
+        "": _head(spec, results, known, draft),
+        "train": _about_epochs(known, improving),
+        "space": "\n".join([*reached, *gone]),
+        **{f"space.{change.setting}": _comment(change) for change in draft.changes},
+    }
+    longer = tuple(Longer(r.number, _outlook(r), _longer_settings(r)) for r in improving[:LONGER])
+    return Next(study_file(following, comments), draft.changes, longer)
+
+
+def _improving(spec: StudySpec, results: Sequence[TrialResult], known: Evidence) -> list[TrialResult]:
+    """Good trials that were still improving at their end, the best first."""
+    good = {result.number for result, is_good in zip(results, known.good, strict=True) if is_good}
+    return [
+        result
+        for result in ranked(spec.metric, results)
+        if result.verdict is Verdict.IMPROVING and result.number in good
+    ]
+
+
+def _longer_settings(result: TrialResult) -> Mapping[str, Value]:
+    epochs = result.settings.get("epochs")
+    settings = sampled_of(result)
+    return {**settings, "epochs": math.ceil(TIMES * epochs)} if isinstance(epochs, int) else settings
+
+
+def _outlook(result: TrialResult) -> str:
+    """What more epochs should bring, by the forecast of the trial's report."""
+    found = result.report.statistics
+    name = "forecast_1.5x"
+    if not all(key in found for key in ("loss_now", name, f"{name}_low", f"{name}_high")):
+        return "its loss still fell at the end; no forecast holds"
+    low, high = found[f"{name}_low"], found[f"{name}_high"]
+    return (
+        f"its loss still fell at the end: it was {short(found['loss_now'])}, and half as many steps again "
+        f"should bring it to about {short(found[name])} ({short(low)} to {short(high)})"
+    )
+
+
+def _next_name(name: str) -> str:
+    stem, found, number = name.rpartition(SUFFIX)
+    if found and (not number or number[1:].isdigit()):
+        return f"{stem}{SUFFIX}-{int(number[1:] or 1) + 1}"
+    return name[: 100 - len(SUFFIX)] + SUFFIX
+
+
+def _comment(change: Change) -> str:
+    return f"{change.setting} was {change.before}: {change.reason}."
+
+
+def _head(spec: StudySpec, results: Sequence[TrialResult], known: Evidence, draft: Draft) -> str:
+    trials = counted(len(results), "trial")
+    begun = f"What to search after {spec.name} ({trials}; best: {best_line(spec, results)})."
+    if not known.is_enough:
+        why = f"only {counted(known.healthy, 'trial')} did not fail, and ranges are changed from {HEALTHY} on"
+    elif not draft.changes:
+        why = "the good trials lie all over the ranges, and none on a bound"
+    else:
+        return f"{begun}\nEvery change has its reason beside it."
+    return f"{begun}\nNothing is changed: {why}."
+
+
+def _about_epochs(known: Evidence, improving: Sequence[TrialResult]) -> str:
+    if not improving:
+        return ""
+    n, epochs = len(improving), _longer_settings(improving[0]).get("epochs")
+    more = f": epochs = {epochs} may bring more" if epochs is not None else ": more epochs may bring more"
+    were = "was" if n == 1 else "were"
+    return (
+        f"Of the best {counted(int(known.good.sum()), 'trial')} {n} {were} still improving at the end{more}."
+    )

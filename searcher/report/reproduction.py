@@ -1,0 +1,105 @@
+"""Section 9 of a report: what is needed to get the results again."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from platform import python_version
+from typing import Any
+
+from searcher.catalog import shipped
+from searcher.report.study_file import study_file
+from searcher.report.study_report import Reproduction
+from searcher.report.words import counted
+from searcher.spec import StudySpec, parse_spec, read_spec
+from searcher.summary import best_result, sampled_of, settings_toml
+from searcher.trial import TrialResult
+
+PACKAGES = ("searcher", "torch", "optuna", "mlflow", "numpy", "scikit-learn")
+"""Packages whose versions a result may hang on."""
+
+GIT_SECONDS = 5.0
+"""Seconds that git may take: a report waits for nothing."""
+
+OPTIONS = ("trials", "hours", "seed")
+"""Parts of [search] that an option of `searcher run` can change."""
+
+
+def reproduction(spec: StudySpec, results: Sequence[TrialResult]) -> Reproduction:
+    """Command, seed, versions as they are where the report is made, device, data, commit, best settings."""
+    best = best_result(spec, results)
+    return Reproduction(
+        command=_command(spec),
+        seed=spec.search.seed,
+        versions=_versions(),
+        device=_counted(results, "device"),
+        data_digest=_counted(results, "data_digest"),
+        git_commit=_git_commit(),
+        best_settings="" if best is None else settings_toml({**spec.train, **sampled_of(best)}),
+        study_file=study_file(spec),
+    )
+
+
+def _command(spec: StudySpec) -> str:
+    """The run of a study that comes along, with the options that differ; else of the study file."""
+    for entry in shipped():
+        if entry.name == spec.name:
+            options = _options(read_spec(entry.path), spec)
+            if options is not None:
+                return " ".join(["searcher run", spec.name, *options])
+    return f"searcher run {spec.name}.toml"
+
+
+def _options(there: StudySpec, spec: StudySpec) -> list[str] | None:
+    """The options that make a shipped study the one that was run; None where no options do."""
+    options: list[str] = []
+    search: dict[str, Any] = {}
+    for name in OPTIONS:
+        value = getattr(spec.search, name)
+        if value is not None and value != getattr(there.search, name):
+            search[name] = value
+            options.append(f"--{name} {value}")
+    train = {k: v for k, v in spec.train.items() if k not in there.train or there.train[k] != v}
+    options += [f"--set {name}={value}" for name, value in train.items()]
+    dispatch = there.dispatch.model_dump()  # says where, not what
+    changed = {**there.model_dump(), "train": {**there.train, **train}}
+    changed["search"] = {**changed["search"], **search}
+    again = parse_spec(changed, there.name).model_dump()
+    return options if again == {**spec.model_dump(), "dispatch": dispatch} else None
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue  # a report can be made where nothing is trained
+    return found
+
+
+def _counted(results: Sequence[TrialResult], fact: str) -> str:
+    """What trials know of themselves, the most frequent first; with how many say so where they differ."""
+    counts = Counter(str(result.facts[fact]) for result in results if result.facts.get(fact))
+    if len(counts) <= 1:
+        return "".join(counts)
+    return ", ".join(f"{value} ({counted(count, 'trial')})" for value, count in counts.most_common())
+
+
+def _git_commit() -> str:
+    """The commit of the working folder, and whether files differ from it; empty where there is none."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return f"{commit} (with changes)" if changed else commit
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], capture_output=True, text=True, check=True, timeout=GIT_SECONDS
+    )
+    return done.stdout.strip()

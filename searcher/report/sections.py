@@ -1,0 +1,244 @@
+"""A study's report as a page: the sections in the order in which they are read."""
+
+from __future__ import annotations
+
+import tomllib
+
+from searcher.naming import duration
+from searcher.report.blocks import (
+    Block,
+    Card,
+    Cards,
+    Code,
+    Figures,
+    Page,
+    Section,
+    Text,
+    Tile,
+    Tiles,
+)
+from searcher.report.curve_figures import all_losses, best_curves, example_figure
+from searcher.report.layer_figures import layer_figures
+from searcher.report.search_figures import course_of_search, verdict_bars
+from searcher.report.setting_figures import failure_rates, importances, interaction_figure, slices
+from searcher.report.study_report import Best, Example, StudyReport
+from searcher.report.tables import (
+    bounds_table,
+    changes_table,
+    longer_table,
+    made_with_table,
+    regions_table,
+    settings_table,
+    troubles_table,
+    verdicts_table,
+)
+from searcher.report.words import (
+    counted,
+    day,
+    listed,
+    number,
+    percent,
+    sentence_of,
+)
+
+SAVED = {"pruned": "given up by the pruner", "doomed": "stopped since they could not recover"}
+"""Outcomes by which trials end early, in words."""
+
+
+SUPPORT = (
+    "Support is the balanced accuracy on trials the rule was not fitted to: 0.5 is chance, 1 is never wrong."
+)
+
+MAPS = (
+    "Updates are shown over the weights they change: blue hardly moves, red moves far, and what has no "
+    "colour is near the usual 1e-3. Layers stand in their order, the input first. An empty cell is exactly "
+    "zero or not finite; a dotted line marks where a finding began."
+)
+"""What is said of all rules, and of all maps of layers."""
+
+
+def page_of(report: StudyReport) -> Page:
+    """The whole page."""
+    sections = (
+        Section("summary", "In one paragraph", _summary(report)),
+        Section("verdicts", "Verdicts", _verdicts(report)),
+        Section("curves", "Curves", _curves(report)),
+        Section("failures", "Where failures live", _failures(report)),
+        Section("matters", "What matters", _matters(report)),
+        Section("layers", "Layers", _layers(report)),
+        Section("convergence", "Convergence of the search", _convergence(report)),
+        Section("next", "Next", _next(report)),
+        Section("reproduce", "To reproduce", _reproduction(report)),
+    )
+    state = sentence_of(report.ended) if report.ended else "The study goes on: its budget is not used up."
+    facts = (
+        ("Searched for", f"{report.metric}, to {report.goal}"),
+        ("State", state),
+        ("Written", day(report.made_at)),
+    )
+    return Page(report.study, report.question, facts, sections)
+
+
+def _note(text: str) -> list[Block]:
+    """What is said aside, if anything."""
+    return [Text(text, "note")] if text else []
+
+
+def _nothing(report: StudyReport, why: str) -> Text:
+    """What stands in a section that has nothing to show."""
+    return Text(why if report.headline.trials else "No trial has ended yet.", "note")
+
+
+def _summary(report: StudyReport) -> tuple[Block, ...]:
+    headline = report.headline
+    blocks: list[Block] = [Text(headline.text, "lead")]
+    if headline.trials:
+        blocks.append(Tiles(_tiles(report)))
+    if headline.troubles:
+        blocks.append(troubles_table(headline.troubles))
+    if headline.best is not None:
+        blocks.append(settings_table(headline.best))
+        if headline.best.equals:
+            equals = listed(headline.best.equals)
+            blocks.append(Text(f"As good as the best, within its noise: trial {equals}.", "note"))
+    return tuple(blocks)
+
+
+def _tiles(report: StudyReport) -> tuple[Tile, ...]:
+    headline = report.headline
+    seconds = sum(row.seconds for row in report.verdicts.rows)
+    saved = sum(report.verdicts.saved.values())
+    best = Tile(f"Best {report.metric}", "none yet", "no trial was trained to its end")
+    if headline.best is not None:
+        best = Tile(f"Best {report.metric}", number(headline.best.value), _surety(headline.best))
+    well = percent(headline.well, headline.trials)
+    return (
+        best,
+        Tile("Trained well", f"{headline.well} of {headline.trials}", f"{well} of the trials"),
+        Tile("Device time", duration(seconds), f"on {counted(headline.trials, 'trial')}"),
+        Tile("Saved", duration(saved), "of device time, by stopping early"),
+    )
+
+
+def _surety(best: Best) -> str:
+    """How sure a value is."""
+    if best.spread is None:
+        return f"trial {best.trial}; how sure it is, is not known"
+    words = {"seeds": "other seeds", "evaluations": "evaluations of this training"}
+    source = words.get(best.spread.source, best.spread.source)
+    return f"\u00b1 {number(best.spread.half_width, 2)} (95 %, from {best.spread.samples} {source})"
+
+
+def _verdicts(report: StudyReport) -> tuple[Block, ...]:
+    rows, note = report.verdicts.rows, _note(report.verdicts.note)
+    if not rows:
+        return tuple(note or [_nothing(report, "No trial has ended yet.")])
+    blocks: list[Block] = [verdict_bars(report.verdicts), verdicts_table(rows)]
+    saved = {outcome: seconds for outcome, seconds in report.verdicts.saved.items() if seconds > 0}
+    if saved:
+        parts = [f"{duration(seconds)} of trials {SAVED.get(o, o)}" for o, seconds in saved.items()]
+        blocks.append(Text(f"Stopping early saved {' and '.join(parts)}."))
+    return (*blocks, *note)
+
+
+def _curves(report: StudyReport) -> tuple[Block, ...]:
+    curves = report.curves
+    blocks = _note(curves.note)
+    if any(line.steps for line in curves.losses):
+        blocks.append(all_losses(curves))
+    if any(line.steps for line in curves.best):
+        blocks.append(best_curves(curves))
+    grave = tuple(_card(example) for example in curves.examples if example.severity != "info")
+    remarks = tuple(_card(example) for example in curves.examples if example.severity == "info")
+    if grave:
+        blocks.append(Text("An example of every finding: the trial that shows it most clearly."))
+        blocks.append(Cards(grave))
+    if remarks:
+        blocks.append(Cards(remarks, f"{counted(len(remarks), 'remark')} that stopped nothing"))
+    return tuple(blocks or [_nothing(report, "There are no curves yet.")])
+
+
+def _card(example: Example) -> Card:
+    evidence = ", ".join(f"{name} {number(value, 3)}" for name, value in example.evidence.items())
+    lines = (
+        ("cause", sentence_of(example.cause)),
+        ("remedy", sentence_of(example.remedy)),
+        ("evidence", evidence),
+        ("where", _where(example)),
+    )
+    kept = tuple((label, text) for label, text in lines if text)
+    return Card(example.kind, example.severity, kept, example_figure(example))
+
+
+def _where(example: Example) -> str:
+    layers = ", ".join(example.layers[:4])
+    more = f" and {len(example.layers) - 4} more" if len(example.layers) > 4 else ""
+    return f"trial {example.trial}, step {example.step}" + (f", {layers}{more}" if layers else "")
+
+
+def _failures(report: StudyReport) -> tuple[Block, ...]:
+    failures = report.failures
+    blocks: list[Block] = []
+    if failures.regions:
+        blocks += [regions_table(failures.regions), Text(SUPPORT, "note")]
+    blocks += [*_note(failures.note), *failure_rates(failures)]
+    return tuple(blocks or [_nothing(report, "Nothing failed.")])
+
+
+def _matters(report: StudyReport) -> tuple[Block, ...]:
+    matters = report.matters
+    blocks: list[Block] = [importances(matters.importance)] if matters.importance else []
+    blocks += _note(matters.note)
+    if any(one.points for one in matters.slices):
+        blocks.append(slices(matters.slices, report.metric, report.goal))
+    if matters.interaction is not None and matters.interaction.points:
+        blocks.append(interaction_figure(matters.interaction, matters.slices, report.metric, report.goal))
+    return tuple(blocks or [_nothing(report, "There are too few trials to say what matters.")])
+
+
+def _layers(report: StudyReport) -> tuple[Block, ...]:
+    figures: list[Figures] = layer_figures(report.layers, report.curves.examples)
+    if not figures:
+        return (_nothing(report, "No trial that would be shown here has left signals by layer."),)
+    return (Text(MAPS, "note"), *figures)
+
+
+def _convergence(report: StudyReport) -> tuple[Block, ...]:
+    convergence = report.convergence
+    blocks: list[Block] = [Text(convergence.text)] if convergence.text else []
+    if convergence.best:
+        blocks.append(course_of_search(convergence, report.metric))
+    if convergence.at_bounds:
+        blocks.append(bounds_table(convergence.at_bounds))
+    return tuple(blocks or [_nothing(report, "No trial was trained to its end yet.")])
+
+
+def _next(report: StudyReport) -> tuple[Block, ...]:
+    following = report.next
+    blocks: list[Block] = []
+    if following.changes:
+        blocks.append(changes_table(following.changes))
+    if following.longer:
+        blocks.append(longer_table(following.longer))
+    if following.study_file:
+        name = _name_of(following.study_file)
+        blocks.append(Code(f"The next study file: save it as {name}.toml", following.study_file, "toml"))
+        blocks.append(Code("To run it", f"searcher run {name}.toml", "shell"))
+    return tuple(blocks or [_nothing(report, "There is nothing to go on from yet.")])
+
+
+def _name_of(study_file: str) -> str:
+    """The name of the study in a study file."""
+    try:
+        return str(tomllib.loads(study_file)["name"])
+    except (tomllib.TOMLDecodeError, KeyError):
+        return "next"
+
+
+def _reproduction(report: StudyReport) -> tuple[Block, ...]:
+    again = report.reproduction
+    blocks: list[Block] = [Code("The command", again.command, "shell")] if again.command else []
+    blocks.append(made_with_table(again))
+    if again.best_settings:
+        blocks.append(Code("The best settings", again.best_settings, "toml"))
+    return tuple(blocks)

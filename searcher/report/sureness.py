@@ -1,0 +1,116 @@
+"""How sure a best value is, and which trials are as good within its noise.
+
+Notation
+    v       values of a metric at evaluations, or of trainings with other seeds        [n]
+    s       standard deviation of one value
+    m       places of the last third of the evaluations
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnostics import Signals
+from diagnostics.evidence.trends import theil_sen
+from searcher.report.study_report import Spread
+from searcher.spec import StudySpec
+from searcher.trial import Outcome, TrialResult, ranked
+
+Values = NDArray[np.float64]
+
+SEEDS = ("seed", "data_seed")
+"""Settings that make a training a repetition: other random numbers, or another split of the data."""
+
+TAIL, FEWEST = 6, 4
+"""Evaluations that noise is taken from at least, where there are so many, and fewest of all (house rule: a
+line takes two, and two are left)."""
+
+Z = 1.96
+"""Score of a two-sided interval of 95 %."""
+
+STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23)
+"""The same for a deviation that was estimated with 1 to 10 degrees of freedom (Student's t)."""
+
+
+def spread_of(
+    spec: StudySpec, results: Sequence[TrialResult], best: TrialResult, signals: Signals
+) -> Spread | None:
+    """How sure the best value is: by repeated seeds, else by the noise of its evaluations, or by how few
+    samples it was validated on where that leaves more; None when nothing can be said. `signals` are those of
+    the best trial."""
+    seeds = _of_seeds(results, best)
+    if seeds is not None:
+        return seeds
+    found = [_of_evaluations(signals, spec.metric.name), _of_samples(spec.metric.name, best)]
+    return max((one for one in found if one is not None), key=lambda one: one.half_width, default=None)
+
+
+def equals_of(
+    spec: StudySpec, results: Iterable[TrialResult], best: TrialResult, spread: Spread | None
+) -> tuple[int, ...]:
+    """The trials, best first, whose distance to the best is noise: that of a difference of two values."""
+    if spread is None:
+        return ()
+    reach = math.sqrt(2) * spread.half_width
+    others = (result for result in ranked(spec.metric, results) if result.number != best.number)
+    return tuple(r.number for r in others if abs((r.value or 0.0) - (best.value or 0.0)) <= reach)
+
+
+def _of_seeds(results: Iterable[TrialResult], best: TrialResult) -> Spread | None:
+    """The deviation among trainings that differ in their seed alone; of all such groups when that of the best
+    has only two."""
+    if not any(name in best.sampled for name in SEEDS):
+        return None
+    groups: dict[str, dict[str, float]] = {}
+    for result in results:
+        if result.outcome is Outcome.COMPLETED and result.value is not None:
+            groups.setdefault(_but_seeds(result.settings), {})[_seeds(result.settings)] = result.value
+    own = list(groups[_but_seeds(best.settings)].values())
+    if len(own) < 2:
+        return None
+    used = [own] if len(own) > 2 else [list(group.values()) for group in groups.values() if len(group) > 1]
+    freedom = sum(len(group) - 1 for group in used)
+    variance = sum(float(np.var(group)) * len(group) for group in used) / freedom
+    return Spread(_score(freedom) * math.sqrt(variance), "seeds", sum(map(len, used)))
+
+
+def _of_evaluations(signals: Signals, metric: str) -> Spread | None:
+    """The deviation of the last third of the evaluations about its own trend."""
+    if metric not in signals:
+        return None
+    v = signals[metric].values
+    v = v[np.isfinite(v)]
+    tail = v[-max(math.ceil(len(v) / 3), TAIL) :]
+    m = len(tail)
+    if m < FEWEST:
+        return None
+    rest = tail - theil_sen(tail) * np.arange(m)
+    s = math.sqrt(float(np.sum((rest - rest.mean()) ** 2)) / (m - 2))
+    return Spread(_score(m - 2) * s, "evaluations", m)
+
+
+def _of_samples(metric: str, best: TrialResult) -> Spread | None:
+    """The standard error of an accuracy on so many samples, where each sample is one answer."""
+    n = best.facts.get("validation_samples")
+    if metric != "val_accuracy" or best.value is None or not isinstance(n, int | float) or n < 1:
+        return None
+    if best.facts.get("task") != "classification" or "label_classes" not in best.facts:
+        return None  # the places of a text are not independent
+    p = min(max(best.value, 0.5 / n), 1 - 0.5 / n)
+    return Spread(Z * math.sqrt(p * (1 - p) / n), "samples", int(n))
+
+
+def _score(freedom: int) -> float:
+    return STUDENT[freedom - 1] if freedom <= len(STUDENT) else Z + 2.5 / freedom
+
+
+def _but_seeds(settings: Mapping[str, object]) -> str:
+    return repr(sorted((name, repr(value)) for name, value in settings.items() if name not in SEEDS))
+
+
+def _seeds(settings: Mapping[str, object]) -> str:
+    return repr([settings.get(name) for name in SEEDS])

@@ -1,0 +1,230 @@
+"""The next study: its file is accepted, its ranges follow the evidence, and every change says why."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_up_study import SPACE, Settings, cliff, made_up_study, never
+
+from searcher.checks import read_checked
+from searcher.report.bounds import at_bounds
+from searcher.report.failures import failure_map
+from searcher.report.narrowing import CHANCE, Evidence, at_least, narrowed, none_of
+from searcher.report.next_study import next_study
+from searcher.report.scales import Column, Scale
+from searcher.report.study_file import study_file, toml_value
+from searcher.report.study_report import Next
+from searcher.spec import Choices, Range, StudySpec, parse_spec
+from searcher.summary import best_result, sampled_of
+from searcher.trial import TrialResult, ranked
+
+Quality = Callable[[Settings], float]
+
+
+def following(spec: StudySpec, results: list[TrialResult]) -> Next:
+    """What a report says of the next study."""
+    best = best_result(spec, results)
+    bounds = () if best is None else at_bounds(spec, sampled_of(best))
+    return next_study(spec, results, failure_map(spec, results), bounds)
+
+
+def as_spec(found: Next, tmp_path: Path) -> StudySpec:
+    """The study file as `searcher run` reads it."""
+    path = tmp_path / "next.toml"
+    path.write_text(found.study_file, encoding="utf-8")
+    return read_checked(path, {})
+
+
+def judged_by(
+    quality: Quality, trials: int = 60, seed: int = 1, **given: Any
+) -> tuple[StudySpec, list[TrialResult]]:
+    """A made-up study in which nothing fails and the value is that of `quality`."""
+    spec, results = made_up_study(trials, seed, never, pruned=0.0, **given)
+    return spec, [replace(result, value=quality(result.settings)) for result in results]
+
+
+def test_ranges_are_narrowed_to_where_good_trials_lie_and_away_from_failures(tmp_path: Path) -> None:
+    spec, results = made_up_study(60, 4)
+    found = following(spec, results)
+    after = as_spec(found, tmp_path)
+    assert after.name == "made-up-next" and after.train == spec.train and after.search == spec.search
+    rate = after.space["learning_rate"]
+    assert isinstance(rate, Range)
+    assert 1e-4 < rate.low < 1e-2 < rate.high < 0.2 and rate.log
+    (change,) = [change for change in found.changes if change.setting == "learning_rate"]
+    assert change.before == "0.0001 to 1, log" and change.after == f"{rate.low:g} to {rate.high:g}, log"
+    assert "among the best" in change.reason and "diverged; elsewhere" in change.reason
+    assert f"# learning_rate was {change.before}: " in found.study_file
+    best = ranked(spec.metric, results)[:10]
+    assert all(rate.low <= r.settings["learning_rate"] <= rate.high for r in best)
+
+
+def test_nothing_is_changed_on_few_healthy_trials(tmp_path: Path) -> None:
+    for trials, fails in ((0, cliff), (1, never), (9, never), (60, lambda _: "diverging")):
+        spec, results = made_up_study(trials, 2, fails)
+        found = following(spec, results)
+        assert found.changes == ()
+        assert as_spec(found, tmp_path).space == spec.space
+        assert "Nothing is changed" in found.study_file
+
+
+def test_an_objective_of_chance_changes_little(rng: np.random.Generator) -> None:
+    changes = [len(following(*judged_by(lambda _: rng.random(), seed=seed)).changes) for seed in range(10)]
+    assert np.mean(changes) <= 2 * CHANCE * len(SPACE) + 0.5, "two ends of each setting, and luck on bounds"
+
+
+def test_choices_that_are_clearly_worse_or_always_fail_are_dropped(tmp_path: Path) -> None:
+    spec, results = judged_by(lambda s: 0.9 - 0.5 * (s["norm"] == "none") + 0.01 * s["dropout"])
+    after = as_spec(following(spec, results), tmp_path)
+    assert isinstance(after.space["norm"], Choices) and after.space["norm"].choices == ["batch", "layer"]
+    spec, results = made_up_study(60, 1, lambda s: "diverging" if s["norm"] == "none" else "")
+    found = following(spec, results)
+    assert as_spec(found, tmp_path).space["norm"].examples == ["batch", "layer"]
+    assert any("trials with none failed" in change.reason for change in found.changes)
+
+
+def test_a_setting_that_nothing_switches_on_any_more_is_left_out(tmp_path: Path) -> None:
+    spec, results = judged_by(lambda s: 0.5 - 0.4 * (s["init"] == "normal"), trials=120)
+    found = following(spec, results)
+    after = as_spec(found, tmp_path)
+    assert "init_std" not in after.space and "normal" not in after.space["init"].examples
+    (change,) = [change for change in found.changes if change.setting == "init_std"]
+    assert change.after == "left out" and "init no longer takes" in change.reason
+    assert "init_std was 0.001 to 1, log: init no longer takes" in found.study_file.replace("\n# ", " ")
+
+
+def test_a_range_is_widened_where_the_best_lies_on_its_bound(tmp_path: Path) -> None:
+    spec, results = judged_by(lambda s: float(np.log10(s["learning_rate"])), trials=80)
+    best = max(results, key=lambda result: result.value or 0.0)
+    settings = {**best.settings, "learning_rate": 0.999}
+    results = [replace(best, settings=settings, value=0.5) if r is best else r for r in results]
+    found = following(spec, results)
+    rate = as_spec(found, tmp_path).space["learning_rate"]
+    assert isinstance(rate, Range) and rate.high == 10.0 and rate.low > 1e-4
+    assert any("lies on the upper bound" in change.reason for change in found.changes)
+
+
+def test_numbers_in_order_are_widened_where_good_trials_have_the_last(tmp_path: Path) -> None:
+    spec, results = judged_by(lambda s: float(s["batch_size"]) + s["dropout"])
+    after = as_spec(following(spec, results), tmp_path)
+    assert after.space["batch_size"].examples[-1] == 256
+
+
+def test_whole_numbers_and_steps_stay_whole(tmp_path: Path) -> None:
+    space = {**SPACE, "channels": {"low": 32, "high": 512, "step": 32}}
+    spec, results = judged_by(
+        lambda s: -abs(s["depth"] - 5) - abs(s["channels"] - 400) / 100, 120, space=space
+    )
+    after = as_spec(following(spec, results), tmp_path).space
+    depth, width = after["depth"], after["channels"]
+    assert isinstance(depth, Range) and isinstance(width, Range)
+    assert isinstance(depth.low, int) and 1 < depth.low <= 4 and depth.high == 6
+    assert width.low % 32 == 0 and 32 < width.low <= 400 <= width.high and width.step == 32
+
+
+def test_a_change_that_no_study_file_may_have_is_taken_back(tmp_path: Path) -> None:
+    space = {"learning_rate": {"low": 1e-4, "high": 1.0, "log": True}, "warmup_epochs": [0, 4, 8, 12]}
+    spec, results = judged_by(lambda s: float(s["warmup_epochs"]), space=space)
+    after = as_spec(following(spec, results), tmp_path)
+    assert after.space["warmup_epochs"].examples[-1] == 12, "a warm-up of 16 does not fit into 12 epochs"
+
+
+def test_names_go_on() -> None:
+    spec, results = made_up_study(1, 1)
+    names = [spec.name]
+    for _ in range(3):
+        raw = tomllib.loads(following(spec.model_copy(update={"name": names[-1]}), results).study_file)
+        names.append(raw["name"])
+    assert names == ["made-up", "made-up-next", "made-up-next-2", "made-up-next-3"]
+    long = following(spec.model_copy(update={"name": "n" * 100}), results).study_file
+    assert len(tomllib.loads(long)["name"]) == 100
+
+
+def test_trials_that_still_improve_deserve_more_epochs() -> None:
+    spec, results = made_up_study(60, 4)
+    found = following(spec, results)
+    assert 0 < len(found.longer) <= 5
+    first = found.longer[0]
+    assert (
+        first.settings["epochs"] == 18 and "half as many steps again should bring it to about" in first.reason
+    )
+    assert "were still improving at the end: epochs = 18 may bring more" in found.study_file
+    without = [replace(r, report=replace(r.report, statistics={})) for r in results]
+    assert "no forecast holds" in following(spec, without).longer[0].reason
+
+
+def test_a_failure_that_ranges_cannot_leave_out_is_told(tmp_path: Path) -> None:
+    def fails(settings: Settings) -> str:
+        return "diverging" if settings["dropout"] > 0.3 and settings["norm"] == "none" else ""
+
+    spec, results = made_up_study(100, 3, fails)
+    results = [r if r.report.fatal else replace(r, value=float(i % 7)) for i, r in enumerate(results)]
+    found = following(spec, results)
+    assert "Not said by these ranges: " in found.study_file.replace("\n# ", " ")
+    as_spec(found, tmp_path)
+
+
+def test_the_chance_of_no_good_trial_equals_drawing_them(rng: np.random.Generator) -> None:
+    of, good, trials = 20, 5, int(rng.integers(1, 10))
+    drawn = np.mean([rng.permutation(of)[:trials].min() >= good for _ in range(20_000)])
+    assert none_of(trials, of, good) == pytest.approx(float(drawn), abs=0.02)
+    assert none_of(16, of, good) == 0.0
+    assert at_least(1, trials, of, good) == pytest.approx(1 - none_of(trials, of, good))
+    assert at_least(0, trials, of, good) == pytest.approx(1)
+
+
+def test_a_part_without_good_trials_is_kept_while_chance_could_have_done_it() -> None:
+    u = np.linspace(0, 1, 40)
+    column = Column("x", u, np.ones(40, dtype=bool), Scale(0.0, 1.0))
+    for first_good in range(36):
+        good = (np.arange(40) >= first_good) & (np.arange(40) < first_good + 4)
+        found = narrowed(column, Evidence((good, good), np.zeros(40, dtype=bool)))
+        is_told = none_of(first_good, 40, 4) <= CHANCE and u[first_good] > 0.1
+        assert (found.low is not None) == is_told
+        if found.low is not None:
+            assert 0 < found.low < u[first_good]
+
+
+def test_the_better_half_says_what_the_best_quarter_is_too_small_for() -> None:
+    number = np.arange(40)
+    column = Column("x", number / 39, np.ones(40, dtype=bool), Scale(0.0, 1.0))
+    quarter, half = np.isin(number, (12, 20, 25, 39)), (number >= 12) & (number % 2 == 0)
+    found = narrowed(column, Evidence((quarter, half), np.zeros(40, dtype=bool)))
+    assert found.low is not None and found.high is None
+    assert found.reasons == (
+        "none of the 12 trials below 0.308 is among the best 14 of 40 (chance alone: 0.17 %)",
+    )
+    assert narrowed(column, Evidence((quarter, quarter), np.zeros(40, dtype=bool))).low is None
+
+
+def test_a_study_file_says_again_what_it_was_read_from(tmp_path: Path) -> None:
+    raw = {
+        "name": "odd",
+        "question": 'Does "it"\nwork?\\',
+        "train": {
+            "trainer": "mine:train",
+            "flag": True,
+            "list": [1, 2.5, "a"],
+            "table": {"a b": 1},
+            "x": 1e-5,
+        },
+        "metric": {"name": "score", "goal": "maximize", "of": "last"},
+        "space": {
+            "a": {"low": 1, "high": 9, "step": 2},
+            "b": {"choices": ["u", "v"], "when": {"c": [True]}},
+            "c": [True, False],
+        },
+        "search": {"sampler": {"name": "tpe", "n_startup_trials": 4}, "trials": 3, "hours": 0.5},
+        "dispatch": {"launcher": "inprocess", "slots": 2},
+    }
+    spec = parse_spec(raw, "odd.toml")
+    text = study_file(spec, {"": "why\nso", "space.a": "long " * 60})
+    assert parse_spec(tomllib.loads(text), "odd.toml") == spec
+    assert text.startswith("# why\n# so\n") and max(map(len, text.splitlines())) <= 110
+    assert toml_value("a\x7fb\n") == '"a\\u007fb\\n"'
