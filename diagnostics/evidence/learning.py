@@ -15,15 +15,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from diagnostics.data import largest_share
 from diagnostics.evidence.movement import FEWEST as FEWEST_AT_A_STANDSTILL
 from diagnostics.evidence.movement import effort, movement, standstill
+from diagnostics.evidence.rows import Steps, batch_size, finite_rows, finite_values
 from diagnostics.evidence.trends import SIGNIFICANT, Values, mann_kendall, mean_blocks, noise, theil_sen
 from diagnostics.findings import Facts
 from diagnostics.signals import Signals
-
-Steps = NDArray[np.int64]
 
 LEARNT = 0.97
 """Share of the trivial predictor's loss below which a training has learnt (DIAGNOSES.md)."""
@@ -59,6 +58,13 @@ ERRORS = 2.0
 
 FRESH = 0.25
 """Share of the steps so far for which an evaluation tells where the training stands."""
+
+HAIR = 0.003
+"""Share of the trivial loss by which a loss must be below it at least to be more than rounding, or an odd
+choice of samples (house rule)."""
+
+LASTS = 3
+"""Evaluations on end that must be below it."""
 
 COMPARABLE = ("cross", "nll", "mse", "bce", "l2")
 """Parts of the names of losses that the trivial predictor's loss is comparable with."""
@@ -110,8 +116,8 @@ _LAST: ContextVar[tuple[weakref.ref[Signals], Facts, Standing] | None] = Context
 
 def _standing(signals: Signals, facts: Facts) -> Standing:
     trivial, has_level = trivial_loss(signals, facts), facts.get("task") != "other"
-    t, x = _finite(signals, "loss")
-    e_steps, e = _finite(signals, "train_loss")
+    t, x = finite_rows(signals, "loss")
+    e_steps, e = finite_rows(signals, "train_loss")
     if not len(x):
         t, x = e_steps, e
     lost = broken(signals)
@@ -133,7 +139,7 @@ def _standing(signals: Signals, facts: Facts) -> Standing:
     stuck = known and not (learns or falls) and now >= learnt
     stuck = stuck and not guesses_better(signals, facts, trivial)
     worse = known and not falls and now - ERRORS * error > bar + (WORSE - 1) * abs(bar)
-    return Standing(known, start, trivial, now, best, learns, stuck, worse)
+    return Standing(known, start + 0.0, trivial, now + 0.0, best + 0.0, learns, stuck, worse)
 
 
 def trivial_loss(signals: Signals, facts: Facts) -> float:
@@ -144,7 +150,7 @@ def trivial_loss(signals: Signals, facts: Facts) -> float:
     if name and not any(part in name for part in COMPARABLE):
         return math.nan
     scale = 1.0 if "trivial_loss" in facts else loss_scale(signals)
-    return guessing_loss(signals, facts) * scale
+    return guessing_loss(signals, facts) * scale + 0.0
 
 
 def guessing_loss(signals: Signals, facts: Facts) -> float:
@@ -197,19 +203,34 @@ def broken(signals: Signals) -> bool:
 
 
 def guesses_better(signals: Signals, facts: Facts, trivial: float) -> bool:
-    """Whether the training accuracy is one that no constant answer can have.
-
-    Of `K` classes with entropy `H` the most frequent one has at most the share p that solves
-    H = h(p) + (1 - p) log(K - 1). Source: Fano (1961), Transmission of Information.
-    """
+    """Whether the training accuracy is one that no constant answer can have: clearly above the largest share
+    that a class can have."""
     outputs = int(facts.get("outputs", 0))
     if "train_accuracy" not in signals or outputs < 2 or not math.isfinite(trivial):
         return False
     accuracy = float(np.median(signals["train_accuracy"].values[-3:]))
-    p = np.linspace(1 / outputs, 1 - 1e-9, 200)
-    entropy = -p * np.log(p) - (1 - p) * np.log((1 - p) / max(1, outputs - 1))
-    share = float(p[np.argmin(np.abs(entropy - trivial))])
+    share = largest_share(trivial, outputs)
     return accuracy > share + 0.2 * (1 - share)
+
+
+def beats_guessing(signals: Signals, facts: Facts, trivial: float) -> bool:
+    """Whether a loss is below that of guessing by more than chance, if only by a little.
+
+    No constant answer is, on the same samples. Validation has others, so it must have fallen by as much too.
+    """
+    if not math.isfinite(trivial):
+        return False
+    bar = (1 - HAIR) * trivial - ERRORS * abs(trivial) / math.sqrt(_labels_behind(signals, facts))
+    x = finite_values(signals, "loss")
+    mean, error = level(x[-max(1, len(x) // 3) :]) if len(x) else (math.inf, 0.0)
+    if mean + ERRORS * error < bar:
+        return True
+    e, v = finite_values(signals, "train_loss"), finite_values(signals, "val_loss")
+    if len(e) >= LASTS and float(np.max(e[-LASTS:])) < bar:
+        return True
+    late = v[len(v) // 3 :]
+    fallen = len(late) > LASTS and late[0] - np.max(late[-LASTS:]) > trivial - bar
+    return bool(fallen and mann_kendall(late) < -SIGNIFICANT and np.max(late[-LASTS:]) < bar)
 
 
 def _now(t: Steps, x: Values, e_steps: Steps, e: Values, scale: float) -> tuple[float, float]:
@@ -230,12 +251,18 @@ def _now(t: Steps, x: Values, e_steps: Steps, e: Values, scale: float) -> tuple[
 def _doubt(signals: Signals, facts: Facts, trivial: float) -> float:
     """How far a trivial loss that was reckoned from a few batches of numbers may be off: the standard
     error of a variance (of normal numbers)."""
-    task = str(facts.get("task"))
-    known = {"trivial_loss", *LABEL_FACTS.get(task, ())} & facts.keys()
-    if known or task != "regression" or "trivial_loss" not in signals:
+    if facts.get("task") != "regression":
         return 0.0
-    size = float(np.median(signals["batch_size"].values)) if "batch_size" in signals else 1.0
-    return abs(trivial) * math.sqrt(2 / max(1.0, size * len(signals["trivial_loss"])))
+    return abs(trivial) * math.sqrt(2 / _labels_behind(signals, facts))
+
+
+def _labels_behind(signals: Signals, facts: Facts) -> float:
+    """Labels that a trivial loss was reckoned from; infinite where it is known of all the data."""
+    known = {"trivial_loss", *LABEL_FACTS.get(str(facts.get("task")), ())} & facts.keys()
+    if known or "trivial_loss" not in signals:
+        return math.inf
+    size = batch_size(signals, facts)
+    return len(signals["trivial_loss"]) * (size if size > 1 else 1.0)
 
 
 def _is_known(signals: Signals, facts: Facts, t: Steps) -> bool:
@@ -266,12 +293,4 @@ def _width_of_start(x: Values) -> int:
     """Rows that make the level of the start: three, and more the noisier they are (10 % error)."""
     middle = abs(float(np.median(x[:50])))
     share = noise(x[:50]) / middle if middle > 0 else 0.0
-    return int(np.clip(100 * share**2, 3, 30)) if math.isfinite(share) else 3
-
-
-def _finite(signals: Signals, name: str) -> tuple[Steps, Values]:
-    if name not in signals:
-        return np.array([], dtype=np.int64), np.array([])
-    series = signals[name]
-    keep = np.isfinite(series.values)
-    return series.steps[keep], series.values[keep]
+    return int(np.clip(100 * min(share, 1.0) ** 2, 3, 30)) if math.isfinite(share) else 3
