@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnostics.data import largest_share
+from diagnostics.evidence.guessing import guesses_better, labels_behind, trivial_loss
 from diagnostics.evidence.movement import FEWEST as FEWEST_AT_A_STANDSTILL
 from diagnostics.evidence.movement import effort, movement, standstill
-from diagnostics.evidence.rows import Steps, batch_size, finite_rows, finite_values
+from diagnostics.evidence.rows import Steps, finite_rows
 from diagnostics.evidence.trends import SIGNIFICANT, Values, mann_kendall, mean_blocks, noise, theil_sen
 from diagnostics.findings import Facts
 from diagnostics.signals import Signals
@@ -58,27 +58,6 @@ ERRORS = 2.0
 
 FRESH = 0.25
 """Share of the steps so far for which an evaluation tells where the training stands."""
-
-HAIR = 0.003
-"""Share of the trivial loss by which a loss must be below it at least to be more than rounding, or an odd
-choice of samples (house rule)."""
-
-LASTS = 3
-"""Evaluations on end that must be below it."""
-
-COMPARABLE = ("cross", "nll", "mse", "bce", "l2")
-"""Parts of the names of losses that the trivial predictor's loss is comparable with."""
-
-
-SAME = 0.02
-"""Share by which losses of the same answers may differ and still be the same loss (house rule: half precision
-and penalties of the usual size)."""
-
-UNLIKE = 0.2
-"""Share of the due rows that may differ more: batches of another size under a sum (house rule)."""
-
-LABEL_FACTS = {"classification": ("label_entropy",), "regression": ("label_variance",)}
-"""Facts of `diagnostics/data.py` that are the trivial loss of a task."""
 
 
 @dataclass(frozen=True)
@@ -142,50 +121,6 @@ def _standing(signals: Signals, facts: Facts) -> Standing:
     return Standing(known, start + 0.0, trivial, now + 0.0, best + 0.0, learns, stuck, worse)
 
 
-def trivial_loss(signals: Signals, facts: Facts) -> float:
-    """The loss of the best answer that looks at no input, as this training's loss counts it; NaN where it is
-    unknown or not comparable.
-    """
-    name = str(facts.get("loss_name", "")).lower()
-    if name and not any(part in name for part in COMPARABLE):
-        return math.nan
-    scale = 1.0 if "trivial_loss" in facts else loss_scale(signals)
-    return guessing_loss(signals, facts) * scale + 0.0
-
-
-def guessing_loss(signals: Signals, facts: Facts) -> float:
-    """The same of the plain loss: the entropy of the classes, or the variance of the targets."""
-    for known in ("trivial_loss", *LABEL_FACTS.get(str(facts.get("task")), ())):
-        if known in facts:
-            return float(facts[known])
-    if "trivial_loss" in signals and len(signals["trivial_loss"]):
-        return float(signals["trivial_loss"].values[-1])
-    if facts.get("task") == "classification" and float(facts.get("outputs", 0)) > 1:
-        return math.log(float(facts["outputs"]))
-    return math.nan
-
-
-def loss_scale(signals: Signals) -> float:
-    """What the loss is of the plain one: 1, or another constant for a sum or a share of a batch.
-
-    NaN for any other loss, whose trivial level nobody knows: weighted, smoothed, of another kind; and
-    where a monitor saw no targets to compare with. Curves without a monitor are taken at their word.
-    """
-    if "loss_ratio" not in signals:
-        watched = "train_mode" in signals and "batch_size" not in signals
-        return math.nan if watched else 1.0
-    ratios = signals["loss_ratio"].values
-    ratios = ratios[np.isfinite(ratios) & (ratios > 0)]
-    if not len(ratios):
-        return math.nan
-    middle = float(np.median(ratios))
-    if float(np.mean(np.abs(ratios / middle - 1) > SAME)) > UNLIKE:
-        return math.nan
-    if abs(middle - 1) <= SAME:
-        return 1.0
-    return math.nan if "train_loss" in signals else middle  # evaluations may be of another scale
-
-
 def level(x: Values) -> tuple[float, float]:
     """The mean of the middle one of `RUNS` runs of `x` [n], and the standard error of that mean.
 
@@ -200,37 +135,6 @@ def level(x: Values) -> tuple[float, float]:
 def broken(signals: Signals) -> bool:
     """Whether the newest training loss is not finite."""
     return "loss" in signals and len(signals["loss"]) > 0 and not np.isfinite(signals["loss"].values[-1])
-
-
-def guesses_better(signals: Signals, facts: Facts, trivial: float) -> bool:
-    """Whether the training accuracy is one that no constant answer can have: clearly above the largest share
-    that a class can have."""
-    outputs = int(facts.get("outputs", 0))
-    if "train_accuracy" not in signals or outputs < 2 or not math.isfinite(trivial):
-        return False
-    accuracy = float(np.median(signals["train_accuracy"].values[-3:]))
-    share = largest_share(trivial, outputs)
-    return accuracy > share + 0.2 * (1 - share)
-
-
-def beats_guessing(signals: Signals, facts: Facts, trivial: float) -> bool:
-    """Whether a loss is below that of guessing by more than chance, if only by a little.
-
-    No constant answer is, on the same samples. Validation has others, so it must have fallen by as much too.
-    """
-    if not math.isfinite(trivial):
-        return False
-    bar = (1 - HAIR) * trivial - ERRORS * abs(trivial) / math.sqrt(_labels_behind(signals, facts))
-    x = finite_values(signals, "loss")
-    mean, error = level(x[-max(1, len(x) // 3) :]) if len(x) else (math.inf, 0.0)
-    if mean + ERRORS * error < bar:
-        return True
-    e, v = finite_values(signals, "train_loss"), finite_values(signals, "val_loss")
-    if len(e) >= LASTS and float(np.max(e[-LASTS:])) < bar:
-        return True
-    late = v[len(v) // 3 :]
-    fallen = len(late) > LASTS and late[0] - np.max(late[-LASTS:]) > trivial - bar
-    return bool(fallen and mann_kendall(late) < -SIGNIFICANT and np.max(late[-LASTS:]) < bar)
 
 
 def _now(t: Steps, x: Values, e_steps: Steps, e: Values, scale: float) -> tuple[float, float]:
@@ -253,16 +157,7 @@ def _doubt(signals: Signals, facts: Facts, trivial: float) -> float:
     error of a variance (of normal numbers)."""
     if facts.get("task") != "regression":
         return 0.0
-    return abs(trivial) * math.sqrt(2 / _labels_behind(signals, facts))
-
-
-def _labels_behind(signals: Signals, facts: Facts) -> float:
-    """Labels that a trivial loss was reckoned from; infinite where it is known of all the data."""
-    known = {"trivial_loss", *LABEL_FACTS.get(str(facts.get("task")), ())} & facts.keys()
-    if known or "trivial_loss" not in signals:
-        return math.inf
-    size = batch_size(signals, facts)
-    return len(signals["trivial_loss"]) * (size if size > 1 else 1.0)
+    return abs(trivial) * math.sqrt(2 / labels_behind(signals, facts))
 
 
 def _is_known(signals: Signals, facts: Facts, t: Steps) -> bool:

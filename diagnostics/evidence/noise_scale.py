@@ -83,11 +83,12 @@ def noise_scale(signals: Signals, facts: Facts) -> Scale | None:
     k = d[late] / q[late]
     error = WIDTH * float(np.std(k, ddof=1)) / math.sqrt(len(k))
     mean = float(np.mean(k))
-    if not mean + error > TINY:
+    low = _scale(mean + error, batch) if mean + error > TINY else math.inf
+    if not math.isfinite(low):
         return None
     return Scale(
         value=_scale(max(mean, 0.0), batch),
-        low=_scale(mean + error, batch),
+        low=low,
         high=_scale(max(mean - error, 0.0), batch),
         batch=batch,
         step=int(rows.steps[late[0]]),

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnostics.data import largest_share
-from diagnostics.evidence.learning import LEARNT, standing, trivial_loss
+from diagnostics.evidence.guessing import trivial_loss
+from diagnostics.evidence.learning import LEARNT, standing
 from diagnostics.evidence.rows import finite_values, typical
 from diagnostics.evidence.steps import EARLY, update_ratios
 from diagnostics.evidence.strides import LARGE, VIOLENT, signs_of

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from diagnostics.evidence.depth import INPUTS, LARGEST, Depth, along_depth, input_size, recurrent_gain
-from diagnostics.evidence.learning import LEARNT, Standing, standing, trivial_loss
+from diagnostics.evidence.guessing import trivial_loss
+from diagnostics.evidence.learning import LEARNT, Standing, standing
 from diagnostics.evidence.rows import recent
 from diagnostics.evidence.strides import renews_weights
 from diagnostics.evidence.suffering import HALFWAY, QUARTER, done, hampered, numbers_of, sibling_loss, warn_if

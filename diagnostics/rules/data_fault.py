@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from diagnostics.data import largest_share
-from diagnostics.evidence.learning import guessing_loss, trivial_loss
+from diagnostics.evidence.guessing import guessing_loss, trivial_loss
 from diagnostics.evidence.relation import unrelated
 from diagnostics.evidence.rows import batch_size, finite_values
 from diagnostics.evidence.suffering import numbers_of, warn_if

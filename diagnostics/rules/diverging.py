@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from diagnostics.evidence.learning import trivial_loss
+from diagnostics.evidence.guessing import trivial_loss
 from diagnostics.evidence.rows import begin_of_last_run
 from diagnostics.evidence.trends import SIGNIFICANT, Values, mann_kendall, noise, theil_sen
 from diagnostics.findings import Facts, Finding, Rule, Severity

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from diagnostics.evidence.guessing import beats_guessing
 from diagnostics.evidence.improvement import soon_learns
-from diagnostics.evidence.learning import Standing, beats_guessing, standing
+from diagnostics.evidence.learning import Standing, standing
 from diagnostics.evidence.movement import effort, movement, standstill
 from diagnostics.evidence.rows import common_rows
 from diagnostics.evidence.trends import mean_blocks
@@ -55,6 +56,9 @@ STANDSTILL = 28.0
 HOPELESS_SHARE = 0.02
 """Share of the planned steps that it is given all the same: a schedule may still change what shows it (house
 rule)."""
+
+STANDS = ("no gradient", "no movement")
+"""What says that a loss a little below that of guessing was so from the start, and will stay so."""
 
 HUGE = 0.3
 """Update over weights from which a step replaces what was learnt (house rule: a hundred times the usual)."""
@@ -103,7 +107,7 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     }
     if math.isfinite(moved):
         evidence["movement"] = moved
-    little = beats_guessing(signals, facts, now.trivial)
+    little = hopeless not in STANDS and beats_guessing(signals, facts, now.trivial)
     said = _cause_of_little(now) if little else _cause(now, moved, hopeless)
     cause = f"after {signals.last_step + 1} steps the training loss is {now.now:.4g}, {said}"
     young = not (planned or hopeless) and waited < UNPLANNED  # of a plan that may be a long one

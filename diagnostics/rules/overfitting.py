@@ -14,7 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from diagnostics.evidence.learning import standing, trivial_loss
+from diagnostics.evidence.guessing import trivial_loss
+from diagnostics.evidence.learning import standing
 from diagnostics.evidence.suffering import numbers_of, warn_if
 from diagnostics.evidence.trends import noise
 from diagnostics.evidence.validation import FEWEST, SIGMAS, Rise, paired, rise

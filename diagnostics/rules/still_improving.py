@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 from diagnostics.evidence.course import CURVES, course
 from diagnostics.evidence.forecast import foretold
+from diagnostics.evidence.guessing import trivial_loss
 from diagnostics.evidence.improvement import improvement
-from diagnostics.evidence.learning import trivial_loss
 from diagnostics.evidence.suffering import numbers_of
 from diagnostics.evidence.words import short
 from diagnostics.findings import Facts, Finding, Rule, Severity

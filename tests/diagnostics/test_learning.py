@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from chance import often, seldom
 
-from diagnostics.evidence.learning import guesses_better, level, standing, trivial_loss
+from diagnostics.evidence.guessing import guesses_better, trivial_loss
+from diagnostics.evidence.learning import level, standing
 from diagnostics.evidence.movement import effort, movement, standstill
 from diagnostics.evidence.trends import mean_blocks
 from diagnostics.signals import Series, Signals

@@ -24,11 +24,6 @@ CLASSES = {"task": "classification", "outputs": 10, "trivial_loss": 2.3, "ended"
 MATRICES = ("hidden.weight", "head.weight")
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng()
-
-
 def evaluated(facts: dict[str, Any] | None = None, **curves: Array) -> Signals:
     """Evaluations every ten steps."""
     n = len(next(iter(curves.values())))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Metric
 
 from diagnostics import Signals
 from diagnostics.causes import flatten
@@ -169,9 +170,12 @@ def log_run(metrics: Mapping[str, Any], status: str = "FINISHED", first: int = 0
     client = MlflowClient(tracking_uri=tracking())
     known = client.get_experiment_by_name("theirs")
     run = client.create_run(known.experiment_id if known else client.create_experiment("theirs"))
-    for name, values in metrics.items():
-        for step, value in enumerate(values):
-            client.log_metric(run.info.run_id, name, float(value), step=first + every * step)
+    points = [
+        Metric(name, float(value), 1000 + i, first + every * i)
+        for name, values in metrics.items()
+        for i, value in enumerate(values)
+    ]
+    client.log_batch(run.info.run_id, metrics=points)
     client.set_terminated(run.info.run_id, status)
     return str(run.info.run_id)
 
