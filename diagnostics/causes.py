@@ -134,18 +134,25 @@ def attach(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings with those that follow from another one attached to it, the gravest cause first.
 
     A consequence lies with the root of its chain: the most upstream and earliest finding that explains
-    it. A cause is as grave as the gravest of what follows from it. Nothing is lost: see `flatten`.
+    it. A cause is as grave as the gravest of what follows from it. But a remark is no more than the likely
+    cause of what is fatal: that stands for itself and names it, and the remark becomes a warning. Nothing
+    is lost: see `flatten`.
     """
     found = list(flatten(findings))
-    roots = [_root(place, found) for place in range(len(found))]
-    causes = []
+    causes = [_cause_of(place, found) for place in range(len(found))]
+    likely = _likely_causes(found, causes)
+    firm = [None if place in likely else cause for place, cause in enumerate(causes)]
+    roots = [_root(place, firm) for place in range(len(found))]
+    heads = []
     for place, finding in enumerate(found):
         if roots[place] != place:
             continue
         follows = tuple(sorted((found[i] for i, root in enumerate(roots) if root == place != i), key=_order))
-        gravest = max((finding.severity, *(other.severity for other in follows)))
-        causes.append(replace(finding, severity=gravest, consequences=follows))
-    return tuple(sorted(causes, key=_order))
+        least = Severity.WARNING if place in likely.values() else finding.severity
+        gravest = max((least, finding.severity, *(other.severity for other in follows)))
+        said = _naming(finding, found[likely[place]]) if place in likely else finding
+        heads.append(replace(said, severity=gravest, consequences=follows))
+    return tuple(sorted(heads, key=_order))
 
 
 def flatten(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -155,16 +162,41 @@ def flatten(findings: Iterable[Finding]) -> Iterator[Finding]:
         yield from flatten(finding.consequences)
 
 
-def _root(place: int, found: list[Finding]) -> int:
-    """Where the most upstream finding stands that explains the one at `place`; itself when none does."""
+def _cause_of(place: int, found: list[Finding]) -> int | None:
+    """Where the most upstream finding stands that explains the one at `place`; None when none does."""
     symptom = found[place]
     causes = [i for i, other in enumerate(found) if _explains(other, symptom)]
     grave = [i for i in causes if found[i].severity > Severity.INFO]
     if not grave and symptom.severity > Severity.INFO and symptom.kind not in OUTCOMES:
-        return place  # a remark is no cause of an illness, unless something must be
-    if not causes:
-        return place
-    return _root(min(grave or causes, key=lambda i: _upstream(found[i])), found)
+        return None  # a remark is no cause of an illness, unless something must be
+    return min(grave or causes, key=lambda i: _upstream(found[i]), default=None)
+
+
+def _root(place: int, causes: list[int | None]) -> int:
+    """The first of the chain of causes that ends at `place`."""
+    cause = causes[place]
+    return place if cause is None else _root(cause, causes)
+
+
+def _likely_causes(found: list[Finding], causes: list[int | None]) -> dict[int, int]:
+    """Of what is fatal: where its chain of causes goes on with remarks alone, and the root of these."""
+    likely = {}
+    for place, finding in enumerate(found):
+        root = _root(place, causes)
+        if finding.severity is not Severity.FATAL or found[root].severity > Severity.INFO:
+            continue
+        last, cause = place, causes[place]
+        while cause is not None:
+            last = cause if found[cause].severity > Severity.INFO else last
+            cause = causes[cause]
+        likely[last] = root
+    return likely
+
+
+def _naming(finding: Finding, remark: Finding) -> Finding:
+    """The finding with its likely cause in its own."""
+    likely = f"likely because of {remark.kind} (step {remark.step})"
+    return replace(finding, cause=f"{finding.cause}; {likely}" if finding.cause else likely)
 
 
 def _explains(cause: Finding, symptom: Finding) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -22,13 +22,19 @@ def diagnose(signals: Signals, facts: Facts | None = None, rules: Sequence[Rule]
     """
     known = {**signals.facts, **(facts or {})}
     findings, not_run, errors = run_rules(signals, known, rules)
+    verdict, statistics, error = give_verdict(signals, known, findings)
+    return Report(verdict, findings, statistics, not_run, errors | ({"verdict": error} if error else {}))
+
+
+def give_verdict(
+    signals: Signals, facts: Facts, findings: Sequence[Finding]
+) -> tuple[Verdict, Mapping[str, float], str]:
+    """The verdict with its statistics, and how judging broke: what was found stands all the same."""
     try:
         with np.errstate(all="ignore"):
-            verdict, statistics = judge(signals, known, findings)
-    except Exception as error:  # what was found stands all the same
-        verdict, statistics = Verdict.INCOMPLETE, {}
-        errors["verdict"] = f"{type(error).__name__}: {error}"
-    return Report(verdict, findings, statistics, not_run, errors)
+            return *judge(signals, facts, tuple(findings)), ""
+    except Exception as error:  # a broken verdict must be seen, but must not stop a training
+        return Verdict.INCOMPLETE, {}, f"{type(error).__name__}: {error}"
 
 
 def run_rules(

@@ -175,7 +175,7 @@ class Monitor:
 
     def _looked_at(self, loss: Tensor | float, batch: Any) -> Tensor | float:
         """The loss; where that needs no waiting, whether it is finite is looked at as well."""
-        if isinstance(loss, Tensor) and not (loss.is_cpu or self._answers.looks):
+        if isinstance(loss, Tensor) and not self._answers.looks:
             return loss.clone()  # the device may write into the same place on the next step
         value = float(loss)
         if math.isfinite(value):

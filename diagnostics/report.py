@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from diagnostics.evidence.steps import short
+from diagnostics.evidence.words import layer_words, short
 from diagnostics.findings import Finding, Report, Severity, Verdict
 from diagnostics.wording import sentence
 
@@ -248,4 +248,4 @@ def _plain(value: float) -> float | str:
 def _where(finding: Finding) -> str:
     if not finding.layers:
         return ""
-    return f" in {_some(finding.layers)}"
+    return f" in {_some([layer_words(name, {}) for name in finding.layers])}"

@@ -18,8 +18,9 @@ import numpy as np
 from diagnostics.causes import flatten
 from diagnostics.evidence.course import Curve, Trend, blocks_of, course, evaluations, trend
 from diagnostics.evidence.forecast import foretold
+from diagnostics.evidence.guessing import guesses_better
 from diagnostics.evidence.improvement import Improvement, improvement, share_learnt, soon_learns
-from diagnostics.evidence.learning import LEARNT, Standing, guesses_better, standing
+from diagnostics.evidence.learning import LEARNT, Standing, standing
 from diagnostics.evidence.trends import mann_kendall, noise
 from diagnostics.findings import Facts, Finding, Severity, Verdict
 from diagnostics.signals import Signals

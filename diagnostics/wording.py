@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from diagnostics.causes import flatten
 from diagnostics.evidence.course import CURVES, ENOUGH
 from diagnostics.evidence.improvement import GAIN, slows_down
-from diagnostics.evidence.steps import short
 from diagnostics.evidence.trends import SIGNIFICANT
+from diagnostics.evidence.words import short
 from diagnostics.findings import Finding, Report, Severity, Verdict
 
 WELL = 0.5
@@ -31,10 +31,7 @@ def sentence(report: Report) -> str:
     words = _WORDS[report.verdict](report)
     words += _outlook(report.statistics) if report.verdict is Verdict.IMPROVING else ""
     grave = _grave(report)
-    if grave is None:
-        return words
-    poorly = report.verdict is Verdict.CONVERGED and not report.statistics.get("share_learnt", 0.0) >= WELL
-    return f"{'but poorly: ' if poorly else ''}{words}; see {grave.kind} below"
+    return words if grave is None else f"{words}; see {grave.kind} below"
 
 
 def _grave(report: Report) -> Finding | None:
@@ -45,7 +42,8 @@ def _grave(report: Report) -> Finding | None:
 
 
 def _converged(report: Report) -> str:
-    return f"{_reached(report.statistics)}{_rest(report.statistics)}"
+    poorly = _grave(report) is not None and report.statistics.get("share_learnt", math.nan) < WELL
+    return f"{_reached(report.statistics, 'only ' if poorly else '')}{_rest(report.statistics)}"
 
 
 def _rest(found: Mapping[str, float]) -> str:
@@ -138,15 +136,15 @@ def _level(found: Mapping[str, float]) -> str:
     return f"the {CURVES[name]} is {now} after {found.get('steps', 0.0):.0f} steps"
 
 
-def _reached(found: Mapping[str, float]) -> str:
-    """The level, and how much of what there was to learn that is."""
+def _reached(found: Mapping[str, float], only: str = "") -> str:
+    """The level, and how much of what there was to learn that is; `only` stands before the share."""
     share = found.get("share_learnt", math.nan)
     if not 0 < share <= 1:
         return _level(found)
     if "trivial_loss" in found:
         trivial = short(found["trivial_loss"])
-        return f"{_level(found)}, {_percent(share)} below the trivial predictor's {trivial}"
-    return f"{_level(found)}, {_percent(share)} below its start"
+        return f"{_level(found)}, {only}{_percent(share)} below the trivial predictor's {trivial}"
+    return f"{_level(found)}, {only}{_percent(share)} below its start"
 
 
 def _percent(share: float) -> str:

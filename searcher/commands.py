@@ -161,11 +161,15 @@ def _diagnose_run(arguments: argparse.Namespace) -> int:
     run = read_run(arguments.tracking_uri, arguments.study)
     report = diagnose(run.signals)
     if arguments.json:
-        print(
-            json.dumps({"run": arguments.study, "metrics": run.metrics, "report": to_dict(report)}, indent=1)
-        )
+        data = {
+            "run": arguments.study,
+            "metrics": run.metrics,
+            "counted": run.unit,
+            "report": to_dict(report),
+        }
+        print(json.dumps(data, indent=1))
     else:
-        print(f"{run_head(run)}\n\n{report_text(report, Console().width)}")
+        print(f"{run_head(run)}\n\n{report_text(report, Console().width, run.unit)}")
     return 0
 
 

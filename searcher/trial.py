@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from diagnostics import Finding, Report, Signals, Verdict, diagnose
-from diagnostics.diagnose import run_rules
-from diagnostics.verdict import judge
+from diagnostics.diagnose import give_verdict, run_rules
 from searcher.spec import Metric
 from trainers.progress import Progress
 
@@ -138,7 +137,7 @@ class TrialCourse:
         """The verdict if it had ended when the rules were last asked."""
         if self._so_far is None:
             facts = {**self.signals.facts, **self.facts, "ended": "finished"}
-            self._so_far, _ = judge(self.signals, facts, self.findings)
+            self._so_far, _, _ = give_verdict(self.signals, facts, self.findings)
         return self._so_far
 
     @property

@@ -13,15 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from diagnostics import RULES, Verdict
 from searcher.catalog import shipped
 from searcher.checks import check
 from searcher.cli import main
 from searcher.launchers import LAUNCHERS
 from searcher.samplers import PRUNERS, SAMPLERS
 from searcher.spec import Dispatch, Metric, Search, StudySpec, parse_spec
-from trainers.config import SETTINGS, default_of
+from trainers.config import SETTINGS, config_from, default_of
 from trainers.data import DATASETS
 from trainers.data.datasets import FORMATS
+from trainers.loop import train
 from trainers.losses import metric_names
 from trainers.models import MODELS
 from trainers.parts.activations import ACTIVATIONS
@@ -195,6 +197,45 @@ def test_shown_targets_of_make_are_there(document: Path) -> None:
 def test_every_shipped_study_is_told_of() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert [entry.name for entry in shipped() if f"`{entry.name}`" not in text] == []
+
+
+@pytest.mark.parametrize("data", ["digits", "diabetes"])
+def test_every_signal_and_fact_of_a_training_is_explained(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    on = {"norm": "batch", "activation": "tanh", "dropout": 0.2, "clip_norm": 1.0, "weight_decay": 0.1}
+    messages = list(train(config_from({"data": data, "epochs": 2, "batch_size": 64, **on})))
+    signals = {name for message in messages for name in message.signals}
+    facts = {name for message in messages for name in (*message.facts, *message.signals.facts)}
+    assert len(signals) > 40 and len(facts) > 40
+    metrics = {
+        f"{split}_{name.split('_', 1)[1]}" for split in ("train", "val") for name in metric_names("auto")
+    }
+    assert sorted((signals | facts) - _explained() - metrics) == []
+
+
+def test_every_rule_and_every_verdict_has_its_place_in_the_document_of_diagnoses() -> None:
+    text = (ROOT / "docs" / "diagnoses.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^### `([\w-]+)`\n(.*?)(?=^#)", text, re.MULTILINE | re.DOTALL)
+    assert sorted(name for name, _ in sections) == sorted(rule.name for rule in RULES)
+    for name, section in sections:
+        heads = re.findall(r"^- \*\*([\w ]+)\*\*", section, re.MULTILINE)
+        assert heads in (["means", "looks at", "silent when", "do"], ["means", "looks at", "do"]), name
+    table = text.split("## Verdicts")[1].split("**Statistics**")[0]
+    assert [verdict for verdict in Verdict if f"`{verdict}`" not in table] == []
+
+
+def test_every_fact_that_is_read_is_explained() -> None:
+    read = re.compile(r"facts(?:\.get\(|\[)\"(\w+)\"")
+    names = {name for path in (ROOT / "diagnostics").rglob("*.py") for name in read.findall(path.read_text())}
+    assert len(names) > 30
+    assert sorted(names - _explained()) == []
+
+
+def _explained() -> set[str]:
+    """Every name that the document of signals and facts has between backticks."""
+    return {name for code in inline_code(ROOT / "docs" / "signals.md") for name in re.findall(r"\w+", code)}
 
 
 def _settings_part() -> str:

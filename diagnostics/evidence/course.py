@@ -14,12 +14,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from diagnostics.evidence.rows import Steps, finite_rows
 from diagnostics.evidence.trends import SIGNIFICANT, Values, mann_kendall, noise
-from diagnostics.signals import Series, Signals
-
-Steps = NDArray[np.int64]
+from diagnostics.signals import Signals
 
 ENOUGH = 8
 """Evaluations that make a curve of their own (house rule: four in the last half, for which a trend can be
@@ -121,7 +119,7 @@ def falls_each_time(x: Curve) -> bool:
 
 def evaluations(signals: Signals, name: str) -> Curve:
     """The finite evaluations under a name; empty when there are none."""
-    t, x = _finite(signals.get(name))
+    t, x = finite_rows(signals, name)
     if len(x) <= MOST:
         return Curve(name, t, x)
     return Curve(name, *span_medians(t, x, MOST))
@@ -129,7 +127,7 @@ def evaluations(signals: Signals, name: str) -> Curve:
 
 def blocks_of(signals: Signals, name: str) -> Curve:
     """A signal of every step as medians of blocks of at least four rows; empty when there are too few."""
-    t, x = _finite(signals.get(name))
+    t, x = finite_rows(signals, name)
     if len(x) < ENOUGH_STEPS:
         return Curve(name, t[:0], x[:0])
     return Curve(name, *span_medians(t, x, min(BLOCKS, len(x) // 4)))
@@ -172,10 +170,3 @@ def span_medians(t: Steps, x: Values, blocks: int) -> tuple[Steps, Values]:
     cuts = cuts[(cuts > 0) & (cuts < len(t))]
     runs = np.split(x, cuts)
     return t[np.append(cuts, len(t)) - 1], np.array([np.median(run) for run in runs])
-
-
-def _finite(series: Series | None) -> tuple[Steps, Values]:
-    if series is None or series.layers:
-        return np.array([], np.int64), np.array([])
-    keep = np.isfinite(series.values)
-    return series.steps[keep], series.values[keep]

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnostics.evidence.dropping import dropout_rate
+from diagnostics.evidence.rows import common_rows
 from diagnostics.evidence.trends import theil_sen
 from diagnostics.findings import Facts
 from diagnostics.signals import Signals
@@ -127,9 +128,12 @@ def all_of_it(signals: Signals, facts: Facts) -> Depth:
     """How the size of everything the layers put out changes along the depth."""
     if "output_spread" not in signals or signals["output_spread"].steps[0] > 0:
         return Depth()
-    spread, mean = signals["output_spread"], signals.get("output_mean")
-    q = np.abs(spread.values[0]) if mean is None else np.hypot(spread.values[0], mean.values[0])
-    names = list(spread.layers)
+    both = common_rows(signals, "output_spread", "output_mean")
+    rows = both if len(both) else common_rows(signals, "output_spread")
+    if not rows.layers:
+        return Depth()
+    q = np.hypot.reduce([values[0] for values in rows.values], axis=0)
+    names = list(rows.layers)
     head = str(facts.get("head_layer", names[-1]))
     kept = [i for i, name in enumerate(names) if name != head and 0 < q[i] < math.inf]
     x = input_size(signals)

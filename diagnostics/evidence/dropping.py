@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from diagnostics.evidence.suffering import recent
+from diagnostics.evidence.rows import recent
 from diagnostics.findings import Facts
 from diagnostics.signals import Signals
 

@@ -120,6 +120,8 @@ def forecast(curve: Curve) -> Forecast | None:
     if missed > max(ALLOWED * s, BETTER * stays):
         return None
     a, b, c, spread = _best(t[first:], y[first:], floor)
+    if not all(math.isfinite(number) for number in (a, c, missed)):
+        return None  # numbers too large to reckon with
     return Forecast(a, b, c, float(t[-1]), max(missed, s / 2), floor, spread)
 
 

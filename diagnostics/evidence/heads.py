@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diagnostics.evidence.rows import finite_values
 from diagnostics.findings import Facts
 from diagnostics.signals import Signals
 
@@ -92,9 +93,10 @@ def answers_of(signals: Signals, facts: Facts) -> Answers:
 
 def extremes(signals: Signals, name: str) -> tuple[float, float]:
     """The least and the largest finite value of a signal; NaN where there is none."""
-    values = signals[name].values if name in signals else np.array([])
-    values = values[np.isfinite(values)]
-    return (float(values.min()), float(values.max())) if len(values) else (math.nan, math.nan)
+    values = finite_values(signals, name)
+    if not len(values):
+        return math.nan, math.nan
+    return float(values.min()) + 0.0, float(values.max()) + 0.0  # a zero without its sign
 
 
 def meets_every_target(signals: Signals, a: Answers) -> tuple[int, int]:
@@ -113,8 +115,9 @@ def meets_every_target(signals: Signals, a: Answers) -> tuple[int, int]:
     for step, spread, scale, mean, wide, size in zip(*rows, strict=False):
         if step not in table or size > WHOLE_BATCH or not spread >= TELLING * wide > 0:
             continue
-        centre = math.sqrt(max(scale**2 - spread**2, 0.0))
-        found = [spread**2 + wide**2 + (sign * centre - mean) ** 2 for sign in (1, -1)]
+        centre = math.sqrt(max(scale * scale - spread * spread, 0.0))
+        away = [sign * centre - mean for sign in (1, -1)]
+        found = [spread * spread + wide * wide + gap * gap for gap in away]
         tellable += 1
         equal += min(abs(x - table[step]) for x in found) < TOLERANCE * abs(table[step])
     return tellable, equal
@@ -126,6 +129,7 @@ def out_of_reach(mean: float, spread: float, low: float, high: float) -> float:
     gaps = [gap for gap in (mean - low, high - mean) if math.isfinite(gap)]
     for distance in [gap / spread for gap in gaps] if spread > 0 else []:
         tail = math.erfc(distance / math.sqrt(2)) / 2
-        density = math.exp(-(distance**2) / 2) / math.sqrt(2 * math.pi)
-        total += spread**2 * ((1 + distance**2) * tail - distance * density)
-    return max(total, TOLERANCE * spread**2)
+        square = distance * distance
+        density = math.exp(-square / 2) / math.sqrt(2 * math.pi)
+        total += spread * spread * ((1 + square) * tail - distance * density)
+    return max(total, TOLERANCE * spread * spread)

@@ -15,15 +15,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from diagnostics.evidence.guessing import guesses_better, labels_behind, trivial_loss
 from diagnostics.evidence.movement import FEWEST as FEWEST_AT_A_STANDSTILL
 from diagnostics.evidence.movement import effort, movement, standstill
+from diagnostics.evidence.rows import Steps, finite_rows
 from diagnostics.evidence.trends import SIGNIFICANT, Values, mann_kendall, mean_blocks, noise, theil_sen
 from diagnostics.findings import Facts
 from diagnostics.signals import Signals
-
-Steps = NDArray[np.int64]
 
 LEARNT = 0.97
 """Share of the trivial predictor's loss below which a training has learnt (DIAGNOSES.md)."""
@@ -59,20 +58,6 @@ ERRORS = 2.0
 
 FRESH = 0.25
 """Share of the steps so far for which an evaluation tells where the training stands."""
-
-COMPARABLE = ("cross", "nll", "mse", "bce", "l2")
-"""Parts of the names of losses that the trivial predictor's loss is comparable with."""
-
-
-SAME = 0.02
-"""Share by which losses of the same answers may differ and still be the same loss (house rule: half precision
-and penalties of the usual size)."""
-
-UNLIKE = 0.2
-"""Share of the due rows that may differ more: batches of another size under a sum (house rule)."""
-
-LABEL_FACTS = {"classification": ("label_entropy",), "regression": ("label_variance",)}
-"""Facts of `diagnostics/data.py` that are the trivial loss of a task."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +95,8 @@ _LAST: ContextVar[tuple[weakref.ref[Signals], Facts, Standing] | None] = Context
 
 def _standing(signals: Signals, facts: Facts) -> Standing:
     trivial, has_level = trivial_loss(signals, facts), facts.get("task") != "other"
-    t, x = _finite(signals, "loss")
-    e_steps, e = _finite(signals, "train_loss")
+    t, x = finite_rows(signals, "loss")
+    e_steps, e = finite_rows(signals, "train_loss")
     if not len(x):
         t, x = e_steps, e
     lost = broken(signals)
@@ -133,51 +118,7 @@ def _standing(signals: Signals, facts: Facts) -> Standing:
     stuck = known and not (learns or falls) and now >= learnt
     stuck = stuck and not guesses_better(signals, facts, trivial)
     worse = known and not falls and now - ERRORS * error > bar + (WORSE - 1) * abs(bar)
-    return Standing(known, start, trivial, now, best, learns, stuck, worse)
-
-
-def trivial_loss(signals: Signals, facts: Facts) -> float:
-    """The loss of the best answer that looks at no input, as this training's loss counts it; NaN where it is
-    unknown or not comparable.
-    """
-    name = str(facts.get("loss_name", "")).lower()
-    if name and not any(part in name for part in COMPARABLE):
-        return math.nan
-    scale = 1.0 if "trivial_loss" in facts else loss_scale(signals)
-    return guessing_loss(signals, facts) * scale
-
-
-def guessing_loss(signals: Signals, facts: Facts) -> float:
-    """The same of the plain loss: the entropy of the classes, or the variance of the targets."""
-    for known in ("trivial_loss", *LABEL_FACTS.get(str(facts.get("task")), ())):
-        if known in facts:
-            return float(facts[known])
-    if "trivial_loss" in signals and len(signals["trivial_loss"]):
-        return float(signals["trivial_loss"].values[-1])
-    if facts.get("task") == "classification" and float(facts.get("outputs", 0)) > 1:
-        return math.log(float(facts["outputs"]))
-    return math.nan
-
-
-def loss_scale(signals: Signals) -> float:
-    """What the loss is of the plain one: 1, or another constant for a sum or a share of a batch.
-
-    NaN for any other loss, whose trivial level nobody knows: weighted, smoothed, of another kind; and
-    where a monitor saw no targets to compare with. Curves without a monitor are taken at their word.
-    """
-    if "loss_ratio" not in signals:
-        watched = "train_mode" in signals and "batch_size" not in signals
-        return math.nan if watched else 1.0
-    ratios = signals["loss_ratio"].values
-    ratios = ratios[np.isfinite(ratios) & (ratios > 0)]
-    if not len(ratios):
-        return math.nan
-    middle = float(np.median(ratios))
-    if float(np.mean(np.abs(ratios / middle - 1) > SAME)) > UNLIKE:
-        return math.nan
-    if abs(middle - 1) <= SAME:
-        return 1.0
-    return math.nan if "train_loss" in signals else middle  # evaluations may be of another scale
+    return Standing(known, start + 0.0, trivial, now + 0.0, best + 0.0, learns, stuck, worse)
 
 
 def level(x: Values) -> tuple[float, float]:
@@ -194,22 +135,6 @@ def level(x: Values) -> tuple[float, float]:
 def broken(signals: Signals) -> bool:
     """Whether the newest training loss is not finite."""
     return "loss" in signals and len(signals["loss"]) > 0 and not np.isfinite(signals["loss"].values[-1])
-
-
-def guesses_better(signals: Signals, facts: Facts, trivial: float) -> bool:
-    """Whether the training accuracy is one that no constant answer can have.
-
-    Of `K` classes with entropy `H` the most frequent one has at most the share p that solves
-    H = h(p) + (1 - p) log(K - 1). Source: Fano (1961), Transmission of Information.
-    """
-    outputs = int(facts.get("outputs", 0))
-    if "train_accuracy" not in signals or outputs < 2 or not math.isfinite(trivial):
-        return False
-    accuracy = float(np.median(signals["train_accuracy"].values[-3:]))
-    p = np.linspace(1 / outputs, 1 - 1e-9, 200)
-    entropy = -p * np.log(p) - (1 - p) * np.log((1 - p) / max(1, outputs - 1))
-    share = float(p[np.argmin(np.abs(entropy - trivial))])
-    return accuracy > share + 0.2 * (1 - share)
 
 
 def _now(t: Steps, x: Values, e_steps: Steps, e: Values, scale: float) -> tuple[float, float]:
@@ -230,12 +155,9 @@ def _now(t: Steps, x: Values, e_steps: Steps, e: Values, scale: float) -> tuple[
 def _doubt(signals: Signals, facts: Facts, trivial: float) -> float:
     """How far a trivial loss that was reckoned from a few batches of numbers may be off: the standard
     error of a variance (of normal numbers)."""
-    task = str(facts.get("task"))
-    known = {"trivial_loss", *LABEL_FACTS.get(task, ())} & facts.keys()
-    if known or task != "regression" or "trivial_loss" not in signals:
+    if facts.get("task") != "regression":
         return 0.0
-    size = float(np.median(signals["batch_size"].values)) if "batch_size" in signals else 1.0
-    return abs(trivial) * math.sqrt(2 / max(1.0, size * len(signals["trivial_loss"])))
+    return abs(trivial) * math.sqrt(2 / labels_behind(signals, facts))
 
 
 def _is_known(signals: Signals, facts: Facts, t: Steps) -> bool:
@@ -266,12 +188,4 @@ def _width_of_start(x: Values) -> int:
     """Rows that make the level of the start: three, and more the noisier they are (10 % error)."""
     middle = abs(float(np.median(x[:50])))
     share = noise(x[:50]) / middle if middle > 0 else 0.0
-    return int(np.clip(100 * share**2, 3, 30)) if math.isfinite(share) else 3
-
-
-def _finite(signals: Signals, name: str) -> tuple[Steps, Values]:
-    if name not in signals:
-        return np.array([], dtype=np.int64), np.array([])
-    series = signals[name]
-    keep = np.isfinite(series.values)
-    return series.steps[keep], series.values[keep]
+    return int(np.clip(100 * min(share, 1.0) ** 2, 3, 30)) if math.isfinite(share) else 3

@@ -12,9 +12,10 @@ import math
 
 import numpy as np
 
+from diagnostics.evidence.rows import Rows, common_rows
 from diagnostics.evidence.trends import Values
 from diagnostics.findings import Facts
-from diagnostics.signals import Series, Signals
+from diagnostics.signals import Signals
 
 FEWEST = 20
 """Steps at the full learning rate after which a pace can be told, or that no gradient arrives (house rule: a
@@ -40,13 +41,11 @@ def movement(signals: Signals) -> float:
 
     The path between two due rows is taken as straight in its speed (trapezium rule).
     """
-    if "update_norm" not in signals or "weight_norm" not in signals:
+    rows = common_rows(signals, "update_norm", "weight_norm")
+    if not len(rows) or not rows.layers:
         return math.nan
-    update, weight = signals["update_norm"], signals["weight_norm"]
-    if not len(update) or not len(weight) or not update.layers:
-        return math.nan
-    first = np.maximum(weight.values[0], np.finfo(np.float32).tiny)
-    return float(np.max(_path(update) / first, initial=0.0))
+    first = np.maximum(rows.values[1][0], np.finfo(np.float32).tiny)
+    return float(np.max(_path(rows) / first, initial=0.0))
 
 
 def effort(signals: Signals, facts: Facts) -> float:
@@ -73,22 +72,19 @@ def standstill(signals: Signals, facts: Facts) -> str:
 
     No movement: at this pace the whole budget would not move any matrix by `NOWHERE` of its size.
     """
-    if not {"update_norm", "grad_norm", "weight_norm"} <= signals.keys():
+    rows, steps = common_rows(signals, "update_norm", "grad_norm", "weight_norm"), effort(signals, facts)
+    if len(rows) < ROWS or steps < FEWEST or not rows.layers:
         return ""
-    n = min(len(signals[name]) for name in ("update_norm", "grad_norm", "weight_norm"))
-    steps = effort(signals, facts)
-    if n < ROWS or steps < FEWEST:
-        return ""
-    weight = np.maximum(signals["weight_norm"].values[n - ROWS : n], np.finfo(float).tiny)
-    g = np.max(signals["grad_norm"].values[n - ROWS : n] / weight, axis=1)
-    u = np.max(signals["update_norm"].values[n - ROWS : n] / weight, axis=1)
+    update, gradient, weight = (values[-ROWS:] for values in rows.values)
+    weight = np.maximum(weight, np.finfo(float).tiny)
+    g, u = np.max(gradient / weight, axis=1), np.max(update / weight, axis=1)
     decay = 2 * float(facts.get("weight_decay", 0.0)) * float(facts.get("learning_rate", 0.0))
     if np.all(g <= NOTHING) and np.all((u[1:] <= RUNS_OUT * u[:-1]) | (u[1:] <= NOTHING + decay)):
         return "no gradient"
     if "total_steps" not in facts:
         return ""
     planned = float(facts["total_steps"])
-    moved = np.nanmax([movement(signals), _total_movement(signals)])
+    moved = float(np.fmax(movement(signals), _total_movement(signals)))
     if np.all(g > NOTHING) and moved * max(1.0, planned / steps) < NOWHERE:
         return "no movement"
     return ""
@@ -96,17 +92,15 @@ def standstill(signals: Signals, facts: Facts) -> str:
 
 def _total_movement(signals: Signals) -> float:
     """The same of all parameters together, biases among them."""
-    if not {"total_update_norm", "total_weight_norm"} <= signals.keys():
+    rows = common_rows(signals, "total_update_norm", "total_weight_norm")
+    if not len(rows):
         return math.nan
-    update = signals["total_update_norm"]
-    path = _path(Series(update.steps, update.values[:, None], ("all",)))
-    first = max(float(signals["total_weight_norm"].values[0]), float(np.finfo(np.float32).tiny))
-    return float(path[0]) / first
+    first = max(float(rows.values[1][0]), float(np.finfo(np.float32).tiny))
+    return float(_path(rows)) / first
 
 
-def _path(update: Series) -> Values:
-    values = np.where(np.isfinite(update.values), update.values, 0.0)
-    if len(values) == 1:
-        return np.asarray(values[0] * 1.0)
-    spans = np.diff(update.steps)[:, None]
-    return np.asarray(values[0] + np.sum((values[1:] + values[:-1]) / 2 * spans, axis=0))
+def _path(rows: Rows) -> Values:
+    """The way of what the first values of the rows moved: one number, or one a matrix."""
+    u = np.where(np.isfinite(rows.values[0]), rows.values[0], 0.0)
+    spans = np.diff(rows.steps).reshape(-1, *[1] * (u.ndim - 1))
+    return np.asarray(u[0] + np.sum((u[1:] + u[:-1]) / 2 * spans, axis=0))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnostics.evidence.steps import common_rows
+from diagnostics.evidence.rows import batch_size, common_rows
 from diagnostics.evidence.sums import ramp
 from diagnostics.findings import Facts
 from diagnostics.signals import Signals
@@ -25,6 +25,9 @@ PAIRS = 8
 
 WIDTH = 2.36
 """Score of an interval of 95 % for eight pairs (Student's t); wider than needed for more."""
+
+TINY = 1e-12
+"""The least of k that is told from nothing (rounding)."""
 
 FAR = 10.0
 """Times the batch size that the whole interval must lie above, or part of it that it must lie below.
@@ -48,13 +51,9 @@ class Scale:
     @property
     def evidence(self) -> dict[str, float]:
         """The numbers a finding rests on."""
-        return {
-            "noise_scale": self.value,
-            "noise_scale_low": self.low,
-            "noise_scale_high": self.high,
-            "batch_size": self.batch,
-            "pairs": float(self.pairs),
-        }
+        limits = {"noise_scale_low": self.low, "noise_scale_high": self.high}
+        value = {"noise_scale": self.value} if math.isfinite(self.value) else {}
+        return {**value, **limits, "batch_size": self.batch, "pairs": float(self.pairs)}
 
     @property
     def words(self) -> str:
@@ -73,7 +72,7 @@ def noise_scale(signals: Signals, facts: Facts) -> Scale | None:
     gradients that point against each other come from steps that are too long, not from noise.
     """
     rows = common_rows(signals, "grad_dot", "grad_square")
-    batch = _batch_size(signals, facts)
+    batch = batch_size(signals, facts)
     d, q = (values.reshape(-1) for values in rows.values)
     fine = np.isfinite(d) & np.isfinite(q) & (q > 0)
     late = np.flatnonzero(fine)[fine.sum() // 2 :] if fine.sum() >= 2 * PAIRS else np.flatnonzero(fine)
@@ -84,11 +83,12 @@ def noise_scale(signals: Signals, facts: Facts) -> Scale | None:
     k = d[late] / q[late]
     error = WIDTH * float(np.std(k, ddof=1)) / math.sqrt(len(k))
     mean = float(np.mean(k))
-    if mean + error <= 0:
+    low = _scale(mean + error, batch) if mean + error > TINY else math.inf
+    if not math.isfinite(low):
         return None
     return Scale(
         value=_scale(max(mean, 0.0), batch),
-        low=_scale(mean + error, batch),
+        low=low,
         high=_scale(max(mean - error, 0.0), batch),
         batch=batch,
         step=int(rows.steps[late[0]]),
@@ -98,9 +98,3 @@ def noise_scale(signals: Signals, facts: Facts) -> Scale | None:
 
 def _scale(k: float, batch: float) -> float:
     return batch * max(1 / k - 1, 0.0) if k > 0 else math.inf
-
-
-def _batch_size(signals: Signals, facts: Facts) -> float:
-    if "batch_size" in signals and len(signals["batch_size"]):
-        return float(np.median(signals["batch_size"].values))
-    return float(facts.get("batch_size", math.nan))

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnostics.data import largest_share
-from diagnostics.evidence.learning import LEARNT, standing, trivial_loss
-from diagnostics.evidence.steps import EARLY, typical, update_ratios
+from diagnostics.evidence.guessing import trivial_loss
+from diagnostics.evidence.learning import LEARNT, standing
+from diagnostics.evidence.rows import finite_values, typical
+from diagnostics.evidence.steps import EARLY, update_ratios
 from diagnostics.evidence.strides import LARGE, VIOLENT, signs_of
 from diagnostics.evidence.trends import SIGNIFICANT, Values, mann_kendall
 from diagnostics.findings import Facts
@@ -56,9 +58,9 @@ class Unrelated:
 def unrelated(signals: Signals, facts: Facts) -> Unrelated | None:
     """Labels that validation shows to have no rule, whether they are learnt by heart or not at all."""
     trivial = trivial_loss(signals, facts)
-    if not trivial > 0 or "train_loss" not in signals or "val_loss" not in signals:
+    if not trivial > 0:
         return None
-    e, v = (x[np.isfinite(x)] for x in (signals["train_loss"].values, signals["val_loss"].values))
+    e, v = finite_values(signals, "train_loss"), finite_values(signals, "val_loss")
     if min(len(e), len(v)) < FEWEST or float(facts.get("train_samples", MANY)) < MANY:
         return None
     if float(signals["loss"].values[0]) > WILD * trivial:
@@ -96,9 +98,6 @@ def _learns_nothing(signals: Signals, facts: Facts, trivial: float) -> bool:
 
 def _guesses_well(signals: Signals, facts: Facts, trivial: float) -> bool:
     """Whether validation accuracy is above that of guessing, although the loss is not (overconfidence)."""
-    if "val_accuracy" not in signals:
-        return False
-    accuracy = signals["val_accuracy"].values
-    accuracy = accuracy[np.isfinite(accuracy)]
+    accuracy = finite_values(signals, "val_accuracy")
     guess = largest_share(trivial, int(facts.get("outputs", 2)))
     return bool(len(accuracy) and float(np.median(accuracy[-3:])) > guess + SURE * (1 - guess))

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnostics.evidence.learning import Standing
-from diagnostics.evidence.steps import EARLY, Rows, common_rows, finite, middle, ratio, typical
+from diagnostics.evidence.rows import Rows, common_rows, finite, middle, ratio, typical
+from diagnostics.evidence.steps import EARLY
 from diagnostics.evidence.trends import Values, mean_blocks, noise
 from diagnostics.findings import Facts
 from diagnostics.signals import Signals

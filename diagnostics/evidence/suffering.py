@@ -1,17 +1,13 @@
-"""Whether a training suffers, which is what turns a symptom into a warning; and words that rules share."""
+"""Whether a training suffers, which is what turns a symptom into a warning."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Mapping
 
 from diagnostics.evidence.learning import Standing
-from diagnostics.evidence.trends import Values
-from diagnostics.findings import Severity
-from diagnostics.signals import Series, Signals
+from diagnostics.findings import Facts, Severity
+from diagnostics.signals import Signals
 
 HALFWAY = 0.5
 """Share of the trivial predictor's loss above which a training with a grave symptom counts as hampered (house
@@ -23,8 +19,9 @@ QUARTER = 0.25
 HALF_TIME = 0.5
 """Share of the planned steps before which a training that learns is not called hampered: it is on its way."""
 
-NAMED = 3
-"""Layers that a sentence names before it counts the others."""
+WELL = 0.2
+"""Share of the trivial predictor's loss (of the start, where that is unknown) under which a training learns
+well, whatever is wrong with it (house rule)."""
 
 
 def fails(place: Standing) -> bool:
@@ -48,13 +45,19 @@ def hampered(place: Standing, sibling: float = math.nan, share: float = HALFWAY,
     return place.now > share * level
 
 
-def done(signals: Signals, facts: Mapping[str, float | int | str]) -> float:
+def learns_well(place: Standing) -> bool:
+    """Whether most of what there is to learn has been learnt."""
+    level = place.trivial if math.isfinite(place.trivial) else place.start
+    return place.known and place.now < WELL * level
+
+
+def done(signals: Signals, facts: Facts) -> float:
     """The share of the planned steps that are done; 1 where no plan is known."""
     planned = float(facts.get("total_steps", 0))
     return (signals.last_step + 1) / planned if planned > 0 else 1.0
 
 
-def sibling_loss(facts: Mapping[str, float | int | str]) -> float:
+def sibling_loss(facts: Facts) -> float:
     """The best training loss of the study's other trials, or NaN."""
     return float(facts.get("sibling_train_loss", math.nan))
 
@@ -64,39 +67,6 @@ def warn_if(condition: bool) -> Severity:
     return Severity.WARNING if condition else Severity.INFO
 
 
-def finite(evidence: Mapping[str, float]) -> dict[str, float]:
-    """The numbers of a finding that are numbers."""
+def numbers_of(evidence: Mapping[str, float]) -> dict[str, float]:
+    """The evidence that is numbers: what is unknown or infinite says nothing to a person."""
     return {name: float(value) for name, value in evidence.items() if math.isfinite(value)}
-
-
-def outcome(place: Standing) -> str:
-    """What the loss says, as the end of a sentence."""
-    if not place.known:
-        return "too early to say what it does to the loss"
-    if not math.isfinite(place.now):
-        return "the loss is no longer finite"
-    if math.isfinite(place.trivial):
-        return f"the loss is {place.now:.4g}, and {place.trivial:.4g} for guessing"
-    return f"the loss is {place.now:.4g}, and was {place.start:.4g} at the start"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names for a sentence: the first few, and how many more there are."""
-    shown = ", ".join(names[:NAMED])
-    return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
-
-
-def recent(series: Series, rows: int) -> Values:
-    """The median of the last rows: one number, or one a layer; NaN where no row is finite."""
-    values = series.values[-rows:]
-    values = np.sort(np.where(np.isfinite(values), values, np.nan), axis=0)  # NaN come last
-    finite = np.sum(np.isfinite(values), axis=0, keepdims=True)
-    middle = [np.clip(place, 0, len(values) - 1) for place in ((finite - 1) // 2, finite // 2)]
-    low, high = (np.take_along_axis(values, place, axis=0)[0] for place in middle)
-    return np.asarray((low + high) / 2, dtype=np.float64)
-
-
-def begin_of_last_run(holds: NDArray[np.bool_]) -> int:
-    """Where the run of true values begins that reaches the end; the length when the last is false."""
-    false = np.flatnonzero(~holds)
-    return int(false[-1]) + 1 if len(false) else 0

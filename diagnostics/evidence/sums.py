@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from diagnostics.evidence.steps import common_rows, middle, ratio, typical
+from diagnostics.evidence.rows import common_rows, middle, ratio, typical
 from diagnostics.evidence.trends import Values
 from diagnostics.signals import Signals
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnostics.evidence.course import Curve, Steps, evaluations
+from diagnostics.evidence.course import Curve, evaluations
+from diagnostics.evidence.rows import Steps
 from diagnostics.evidence.trends import SIGNIFICANT, Values, mann_kendall, noise
 from diagnostics.signals import Signals
 

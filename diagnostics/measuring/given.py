@@ -45,14 +45,14 @@ def plain_facts(given: Mapping[str, Any]) -> Facts:
 
 
 def one_number(loss: Any, what: str = "loss") -> Tensor | float:
-    """The one number of a step. Raises: ValueError or TypeError."""
+    """The one number of a step; one on a device stays there. Raises: ValueError or TypeError."""
     if isinstance(loss, Tensor):
         if loss.numel() != 1 or loss.is_complex():
             raise ValueError(
                 f"the {what} of a step is one number, but got a {loss.dtype} of shape {list(loss.shape)}; "
                 "take its mean, or give the losses of single samples to evaluate(train_losses=...)"
             )
-        return loss.detach()
+        return float(loss.item()) if loss.is_cpu else loss.detach()
     try:
         return float(loss)
     except (TypeError, ValueError) as error:

@@ -16,6 +16,9 @@ DECOUPLED = ("AdamW", "Lion", "Adafactor", "Muon")
 NAMED = 20
 """Parameters that are named one by one, at most."""
 
+MOST_NUMBERED = 100
+"""Modules whose number stands for a name and is told with their class, at most."""
+
 
 def describe_model(model: nn.Module) -> Facts:
     """Sizes, and the parts that behave differently in training and evaluation mode."""
@@ -31,7 +34,15 @@ def describe_model(model: nn.Module) -> Facts:
         "batch_norms": sum(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in modules),
         "dropouts": len(dropouts),
         "dropout": max((float(getattr(m, "p", 0.0) or 0.0) for m in dropouts), default=0.0),
+        **_numbered(model),
     }
+
+
+def _numbered(model: nn.Module) -> Facts:
+    """The classes of the modules that have a number for a name, as the parts of a `nn.Sequential` have."""
+    named = ((sites.plain_name(name), type(module).__name__) for name, module in sites.modules(model))
+    found = [f"{name}={kind}" for name, kind in named if name.replace(".", "").isdigit()]
+    return {"numbered_modules": ",".join(found[:MOST_NUMBERED])} if found else {}
 
 
 def describe_optimizers(optimizers: Sequence[Optimizer], model: nn.Module) -> Facts:

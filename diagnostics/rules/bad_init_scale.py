@@ -16,20 +16,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from diagnostics.evidence.depth import INPUTS, LARGEST, Depth, along_depth, input_size, recurrent_gain
-from diagnostics.evidence.learning import LEARNT, Standing, standing, trivial_loss
+from diagnostics.evidence.guessing import trivial_loss
+from diagnostics.evidence.learning import LEARNT, Standing, standing
+from diagnostics.evidence.rows import recent
 from diagnostics.evidence.strides import renews_weights
-from diagnostics.evidence.suffering import (
-    HALFWAY,
-    QUARTER,
-    done,
-    finite,
-    hampered,
-    listed,
-    outcome,
-    recent,
-    sibling_loss,
-    warn_if,
-)
+from diagnostics.evidence.suffering import HALFWAY, QUARTER, done, hampered, numbers_of, sibling_loss, warn_if
+from diagnostics.evidence.words import listed, outcome
 from diagnostics.findings import Facts, Finding, Rule
 from diagnostics.signals import Signals
 
@@ -73,8 +65,8 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         "bad-init-scale",
         warn_if(_suffers(signals, facts, start, ratio, place)),
         int(signals["loss"].steps[0]),
-        finite(evidence),
-        _cause(signals, start, ratio, echo, place),
+        numbers_of(evidence),
+        _cause(signals, facts, start, ratio, echo, place),
         _remedy(facts, start, ratio, echo),
         layers,
     )
@@ -91,7 +83,7 @@ def _first_loss(signals: Signals, facts: Facts, start: Depth) -> float:
         if "y_mean" not in signals or "y_spread" not in signals:
             return math.nan
         mean, spread = float(signals["y_mean"].values[0]), float(signals["y_spread"].values[0])
-        ref = max(ref + mean**2, spread**2 + mean**2)
+        ref = max(ref, spread * spread) + mean * mean
         quiet = a * a < ref
     else:
         quiet = a < LOUD
@@ -125,15 +117,15 @@ def _validates_badly(signals: Signals, place: Standing) -> bool:
     return bool(float(recent(signals["val_loss"], ROWS)) > HALFWAY * place.trivial)
 
 
-def _cause(signals: Signals, start: Depth, ratio: float, echo: float, place: Standing) -> str:
+def _cause(signals: Signals, facts: Facts, start: Depth, ratio: float, echo: float, place: Standing) -> str:
     parts = []
     if ratio > HIGH:
         said = (
             f"the first loss is {float(signals['loss'].values[0]):.4g}, {ratio:.3g} times that of an answer "
             "of 0"
         )
-        if "answer_scale" in signals:
-            said += f" (the first answers are of size {float(signals['answer_scale'].values[0]):.3g})"
+        a = float(signals["answer_scale"].values[0]) if "answer_scale" in signals else math.nan
+        said += f" (the first answers are of size {a:.3g})" if math.isfinite(a) else ""
         parts.append(said)
     if start.drifts:
         way = "grows" if start.gain > 1 else "shrinks"
@@ -144,7 +136,7 @@ def _cause(signals: Signals, start: Depth, ratio: float, echo: float, place: Sta
         )
     if echo > WHIRLS:
         parts.append(f"the recurrent weights multiply the state by at least {echo:.2g} in each place")
-    where = f" (far off: {listed(start.off)})" if start.off else ""
+    where = f" (far off: {listed(start.off, facts)})" if start.off else ""
     return f"{' and '.join(parts)}{where}; {outcome(place)}"
 
 

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnostics.evidence.learning import Steps, standing
-from diagnostics.evidence.steps import LATE, common_rows, finite, one_digit, short, typical
-from diagnostics.evidence.suffering import fails, hampered, outcome, sibling_loss, warn_if
+from diagnostics.evidence.learning import standing
+from diagnostics.evidence.rows import Steps, common_rows, finite, typical
+from diagnostics.evidence.strides import has_even_steps
+from diagnostics.evidence.suffering import done, hampered, sibling_loss, warn_if
 from diagnostics.evidence.trends import Values
+from diagnostics.evidence.words import one_digit, outcome, short
 from diagnostics.findings import Facts, Finding, Rule
 from diagnostics.signals import Signals
 
@@ -33,9 +35,6 @@ FEWEST = 8
 
 STRONG = 3.0
 """Times the clipping norm that the usual norm must be before clipping starves a training (house rule)."""
-
-SCALED = ("adam", "rmsprop", "adagrad", "adadelta", "lion")
-"""Optimizers whose steps do not depend on the gradient's size, by parts of their names."""
 
 EXPLODES = 100.0
 """Times its early level that the unclipped norm must reach to be an explosion (house rule)."""
@@ -69,8 +68,7 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         cause += (
             f", and grew to {short(evidence['raw_growth'])} times their start: clipping hides an explosion"
         )
-    late = signals.last_step > LATE * float(facts.get("total_steps", 0))
-    suffers = fails(state) or (late and hampered(state, sibling_loss(facts)))
+    suffers = hampered(state, sibling_loss(facts), done=done(signals, facts))
     severity = warn_if(suffers and _matters(evidence, facts))
     began = int(found.steps[np.argmax(found.cut)])
     cause = f"{cause}; {outcome(state)}"
@@ -119,8 +117,7 @@ def _matters(evidence: Mapping[str, float], facts: Facts) -> bool:
     """
     if _explodes(evidence):
         return True
-    scaled = any(name in str(facts.get("optimizer", "")).lower() for name in SCALED)
-    return not scaled and evidence.get("raw_norm", math.inf) > STRONG * evidence["clip_norm"]
+    return not has_even_steps(facts) and evidence.get("raw_norm", math.inf) > STRONG * evidence["clip_norm"]
 
 
 def _remedy(evidence: Mapping[str, float]) -> str:

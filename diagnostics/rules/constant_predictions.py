@@ -14,9 +14,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from diagnostics.evidence.learning import Standing, standing
+from diagnostics.evidence.rows import batch_size, begin_of_last_run, recent
 from diagnostics.evidence.strides import unreached_targets
-from diagnostics.evidence.suffering import begin_of_last_run, fails, finite, outcome, recent, warn_if
+from diagnostics.evidence.suffering import fails, numbers_of, warn_if
 from diagnostics.evidence.trends import Values
+from diagnostics.evidence.words import outcome
 from diagnostics.findings import Facts, Finding, Rule
 from diagnostics.signals import Signals
 
@@ -41,7 +43,7 @@ ROWS = 5
 def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     """One finding when the last answers were the same for all samples and nothing is learnt."""
     a = signals["answer_spread"]
-    if _batch_size(signals, facts) < 2 or not _inputs_vary(signals):
+    if batch_size(signals, facts) < 2 or not _inputs_vary(signals):
         return
     limits = _limits(signals, facts)
     same = a.values < limits
@@ -60,13 +62,7 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         f"start); {outcome(place)}"
     )
     remedy = _remedy(signals, begin, facts, place)
-    yield Finding("constant-predictions", warn_if(True), step, finite(evidence), cause, remedy)
-
-
-def _batch_size(signals: Signals, facts: Facts) -> float:
-    if "batch_size" in signals:
-        return float(recent(signals["batch_size"], ROWS))
-    return float(facts.get("batch_size", math.nan))
+    yield Finding("constant-predictions", warn_if(True), step, numbers_of(evidence), cause, remedy)
 
 
 def _inputs_vary(signals: Signals) -> bool:

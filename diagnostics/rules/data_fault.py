@@ -16,18 +16,21 @@ from collections.abc import Iterator
 import numpy as np
 
 from diagnostics.data import largest_share
-from diagnostics.evidence.learning import guessing_loss, trivial_loss
+from diagnostics.evidence.guessing import guessing_loss, trivial_loss
 from diagnostics.evidence.relation import unrelated
-from diagnostics.evidence.suffering import finite, warn_if
+from diagnostics.evidence.rows import batch_size, finite_values
+from diagnostics.evidence.suffering import numbers_of, warn_if
 from diagnostics.evidence.trends import Values
+from diagnostics.evidence.words import listed
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
 
 KIND = "data-fault"
 
-ENOUGH = 500
-"""Labels that must all be the same before they count as constant (a class with a share of 1 % is missed by a
-chance of 0.7 %)."""
+ENOUGH = 4000
+"""Samples of batches whose labels must all be the same before a word is said, where the rest of the data is
+unknown (house rule: a class with a share of 0.2 % is missed by a chance of 0.03 %; samples in the order of
+their labels begin with as many of one class)."""
 
 ROWS = 5
 """Due rows before anything is said about the order of the samples."""
@@ -50,6 +53,9 @@ validation labels would have to be others)."""
 
 CHANCE = 1e-4
 """How rarely chance alone may give such a distance."""
+
+FEW_COPIES = 0.01
+"""Share of copies, and of copies with two labels, that is worth a word (house rule)."""
 
 COPIES = 0.5
 """Share of validation samples that are training samples too from which validation says little (a warning)."""
@@ -79,9 +85,10 @@ def _not_finite(signals: Signals, facts: Facts) -> Iterator[Finding]:
         step = int(signals[name].steps[bad[0]]) if len(bad) else 0
         seen = float(signals[name].values[bad[0]]) if len(bad) else number
         where = f"in the batch of step {step}" if len(bad) else "in the data"
-        cause = f"{seen:.0f} {what} {where} are NaN or infinite{_columns(signals, name)}"
+        count = "some" if len(bad) and name == "x_bad" else f"{seen:.0f}"  # `x_bad` is 1 or 0
+        cause = f"{count} {what} {where} are NaN or infinite{_columns(signals, name)}"
         remedy = "drop these samples, or fill the gaps (with the feature's median) before training"
-        yield Finding(KIND, Severity.WARNING, step, finite({name: seen}), cause, remedy)
+        yield Finding(KIND, Severity.WARNING, step, numbers_of({name: seen}), cause, remedy)
 
 
 def _columns(signals: Signals, name: str) -> str:
@@ -90,26 +97,43 @@ def _columns(signals: Signals, name: str) -> str:
         return ""
     means = signals["feature_mean"]
     bad = [means.layers[i] for i in np.flatnonzero(~np.all(np.isfinite(means.values), axis=0))]
-    return f" ({', '.join(bad[:3])}{' and others' if len(bad) > 3 else ''})" if bad else ""
+    return f" ({listed(bad, {})})" if bad else ""
 
 
 def _constant_labels(signals: Signals, facts: Facts) -> Iterator[Finding]:
-    known = facts.get("label_constant") == 1 or facts.get("trivial_loss") == 0
-    low, high = _range(signals)
-    number = _labels_seen(signals, facts)
-    if not known and not (low == high and number >= ENOUGH):
-        return
-    value = f" ({low:.4g})" if low == high else ""
-    cause = f"all labels are the same{value}: there is nothing to learn"
+    """Labels without any variety: fatal where that is known of all the data, else a warning at most."""
+    low, high = _range(signals, facts)
+    number, value = _samples_seen(signals, facts), f" ({low:.4g})" if low == high else ""
     remedy = "check how the labels are read: the column, the folder names, what a missing label becomes"
-    yield Finding(KIND, Severity.FATAL, 0, {"labels_seen": number}, cause, remedy)
+    if _are_all_the_same(facts):
+        cause = f"all labels are the same{value}: there is nothing to learn"
+        yield Finding(KIND, Severity.FATAL, 0, {"samples_seen": number}, cause, remedy)
+    elif low == high and number >= ENOUGH and _may_be_all_the_same(signals, facts):
+        cause = (
+            f"all labels of the {number:.0f} samples looked at so far are the same{value}: there is nothing "
+            "to learn from them, unless the samples come in the order of their labels and others are to come"
+        )
+        remedy += "; if others are to come, shuffle the samples (DataLoader(..., shuffle=True))"
+        yield Finding(KIND, Severity.WARNING, 0, {"samples_seen": number}, cause, remedy)
+
+
+def _are_all_the_same(facts: Facts) -> bool:
+    """Whether facts about all of the data say that no label differs."""
+    no_loss = facts.get("trivial_loss") == 0 and facts.get("task") != "other"
+    return facts.get("label_constant") == 1 or no_loss
+
+
+def _may_be_all_the_same(signals: Signals, facts: Facts) -> bool:
+    """Whether nothing says that there are other labels: no fact, no first epoch that goes on, no NaN."""
+    differ = facts.get("label_constant") == 0 or float(facts.get("trivial_loss", 0.0)) > 0
+    bad = bool(np.any(finite_values(signals, "y_bad") > 0))
+    return not (differ or bad) and signals.last_step + 1 >= float(facts.get("steps_per_epoch", 0))
 
 
 def _out_of_range(signals: Signals, facts: Facts) -> Iterator[Finding]:
     if facts.get("task") != "classification":
         return
-    _, high = _range(signals)
-    high = max(high, float(facts.get("label_max", -math.inf)))
+    _, high = _range(signals, facts)
     outputs = max(2.0, float(facts.get("outputs", _last(signals, "answer_width"))))
     if math.isfinite(outputs) and math.isfinite(high) and high >= outputs:
         cause = f"the labels go up to {high:.0f}, but the model has answers for 0 to {outputs - 1:.0f} only"
@@ -127,7 +151,7 @@ def _first_above(signals: Signals, outputs: float) -> int:
 
 def _in_order(signals: Signals, facts: Facts) -> Iterator[Finding]:
     """Batches with far less variety than shuffled ones would have."""
-    size, total = _batch_size(signals, facts), guessing_loss(signals, facts)
+    size, total = batch_size(signals, facts), guessing_loss(signals, facts)
     if not (size >= SMALLEST and total > 0):
         return
     of_task = _variety_of_numbers if facts.get("task") == "regression" else _variety_of_classes
@@ -147,7 +171,7 @@ def _in_order(signals: Signals, facts: Facts) -> Iterator[Finding]:
     )
     remedy = "shuffle the training samples before every epoch (DataLoader(..., shuffle=True))"
     step = int(signals["loss"].steps[0])
-    kept = finite(evidence)
+    kept = numbers_of(evidence)
     yield Finding(KIND, warn_if(not _validates_well(signals, facts)), step, kept, cause, remedy)
 
 
@@ -160,7 +184,7 @@ def _variety_of_classes(
     of cases."""
     if "y_entropy" not in signals or total <= VARIETY:
         return np.array([]), math.nan, False
-    h = _finite(signals, "y_entropy")
+    h = finite_values(signals, "y_entropy")
     single = float(np.mean(h < 1e-9)) if len(h) else math.nan
     m = size * (1 - largest_share(total, int(facts.get("outputs", 2))))
     return h / min(total, math.log(size)), single, single * len(h) * m > -math.log(CHANCE)
@@ -170,12 +194,12 @@ def _variety_of_numbers(
     signals: Signals, facts: Facts, size: float, total: float
 ) -> tuple[Values, float, bool]:
     """Variance of each batch over that of all numbers; whether the batches' means vary with them."""
-    s, m = _finite(signals, "y_spread"), _finite(signals, "y_mean")
+    s, m = finite_values(signals, "y_spread"), finite_values(signals, "y_mean")
     return s**2 / total, math.nan, len(m) > 1 and float(np.var(m)) > total / 2
 
 
 def _validates_well(signals: Signals, facts: Facts) -> bool:
-    v, total = _finite(signals, "val_loss"), trivial_loss(signals, facts)
+    v, total = finite_values(signals, "val_loss"), trivial_loss(signals, facts)
     return bool(len(v) and math.isfinite(total) and float(np.median(v[-3:])) < GOOD * total)
 
 
@@ -210,42 +234,44 @@ def _split(facts: Facts) -> Iterator[Finding]:
         cause = f"training and validation labels differ in distribution by {100 * shift:.0f} %{more}"
         remedy = "split at random, with equal shares of each class (stratified)"
         evidence = {"label_shift": shift, "label_unseen": unseen}
-        yield Finding(KIND, warn_if(shift > LARGE_SHIFT), 0, finite(evidence), cause, remedy)
+        yield Finding(KIND, warn_if(shift > LARGE_SHIFT), 0, numbers_of(evidence), cause, remedy)
+    yield from _copies(facts)
+
+
+def _copies(facts: Facts) -> Iterator[Finding]:
+    """Validation samples that are training samples too; of classes, some may have two different labels."""
     copies = float(facts.get("duplicates_across_split", 0.0))
-    if copies > 0.01 and float(facts.get("feature_count", 0)) >= WIDE:
-        share = f"{100 * copies:.1f} %"
-        cause = f"{share} of the validation samples are among the training samples: validation flatters"
-        remedy = "drop duplicates before splitting, or split by group"
-        severity = warn_if(copies > COPIES)
-        yield Finding(KIND, severity, 0, {"duplicates_across_split": copies}, cause, remedy)
+    if copies <= FEW_COPIES or float(facts.get("feature_count", 0)) < WIDE:
+        return
+    cause = f"{100 * copies:.1f} % of the validation samples are among the training samples"
+    evidence = {"duplicates_across_split": copies}
+    remedy = "drop duplicates before splitting, or split by group"
+    disagree = float(facts.get("duplicates_disagree", 0.0)) if facts.get("task") == "classification" else 0.0
+    if disagree > FEW_COPIES:
+        cause += f", {100 * disagree:.0f} % of these with another label there: some labels are wrong"
+        remedy += ", and look at those that have two labels"
+        evidence["duplicates_disagree"] = disagree
+    else:
+        cause += ": validation flatters"
+    yield Finding(KIND, warn_if(copies > COPIES), 0, evidence, cause, remedy)
 
 
-def _range(signals: Signals) -> tuple[float, float]:
-    low, high = _finite(signals, "y_min"), _finite(signals, "y_max")
-    return (float(low.min()), float(high.max())) if len(low) and len(high) else (math.nan, math.nan)
+def _range(signals: Signals, facts: Facts) -> tuple[float, float]:
+    """The least and the largest label that is known; NaN where none is."""
+    low = np.append(finite_values(signals, "y_min"), float(facts.get("label_min", math.nan)))
+    high = np.append(finite_values(signals, "y_max"), float(facts.get("label_max", math.nan)))
+    return float(np.fmin.reduce(low)) + 0.0, float(np.fmax.reduce(high)) + 0.0  # a zero without its sign
 
 
-def _labels_seen(signals: Signals, facts: Facts) -> float:
+def _samples_seen(signals: Signals, facts: Facts) -> float:
     if "batch_size" in signals:
-        return float(np.sum(_finite(signals, "batch_size")))
+        return float(np.sum(finite_values(signals, "batch_size")))
     rows = len(signals["y_min"]) if "y_min" in signals else 0
     return rows * float(facts.get("batch_size", 1))
 
 
-def _batch_size(signals: Signals, facts: Facts) -> float:
-    known = _finite(signals, "batch_size")
-    return float(np.median(known)) if len(known) else float(facts.get("batch_size", math.nan))
-
-
 def _last(signals: Signals, name: str) -> float:
     return float(signals[name].values[-1]) if name in signals else math.nan
-
-
-def _finite(signals: Signals, name: str) -> Values:
-    if name not in signals:
-        return np.array([])
-    values = signals[name].values
-    return np.asarray(values[np.isfinite(values)])
 
 
 RULE = Rule(

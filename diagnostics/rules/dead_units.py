@@ -17,18 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnostics.evidence.learning import Standing, standing
-from diagnostics.evidence.suffering import (
-    begin_of_last_run,
-    done,
-    fails,
-    finite,
-    hampered,
-    listed,
-    outcome,
-    recent,
-    sibling_loss,
-    warn_if,
-)
+from diagnostics.evidence.rows import begin_of_last_run, recent
+from diagnostics.evidence.suffering import done, fails, hampered, numbers_of, sibling_loss, warn_if
+from diagnostics.evidence.words import layer_words, listed, outcome
 from diagnostics.findings import Facts, Finding, Rule
 from diagnostics.signals import Signals
 
@@ -103,8 +94,8 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         "dead-units",
         warn_if(harm or cut_off),
         first.step,
-        finite(evidence),
-        _cause(named, bool(whole), place),
+        numbers_of(evidence),
+        _cause(named, facts, bool(whole), place),
         _remedy(signals, first),
         tuple(site.name for site in named),
     )
@@ -185,15 +176,16 @@ def _classes(facts: Facts) -> float:
     return float(facts.get("outputs", 0)) if facts.get("task") == "classification" else 1.0
 
 
-def _cause(named: list[_Site], whole: bool, place: Standing) -> str:
+def _cause(named: list[_Site], facts: Facts, whole: bool, place: Standing) -> str:
     worst = named[0]
     if whole:
-        what = f"no unit of {listed([site.name for site in named])} has fired since step {worst.step}"
+        what = f"no unit of {listed([site.name for site in named], facts)} has fired since step {worst.step}"
     else:
-        what = f"{100 * worst.share:.0f} % of the units of {worst.name} never fire (since step {worst.step}"
+        where = layer_words(worst.name, facts)
+        what = f"{100 * worst.share:.0f} % of the units of {where} never fire (since step {worst.step}"
         what += f", {worst.live:.0f} are left)" if math.isfinite(worst.live) else ")"
         if len(named) > 1:
-            what += f", and many of {listed([site.name for site in named[1:]])}"
+            what += f", and many of {listed([site.name for site in named[1:]], facts)}"
     return f"{what}; {outcome(place)}"
 
 

@@ -15,12 +15,13 @@ Notation
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from diagnostics.evidence.learning import trivial_loss
+from diagnostics.evidence.guessing import trivial_loss
+from diagnostics.evidence.rows import begin_of_last_run
 from diagnostics.evidence.trends import SIGNIFICANT, Values, mann_kendall, noise, theil_sen
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Series, Signals
@@ -47,6 +48,11 @@ sooner (house rule: a catapult that goes so far up is on its way back after so m
 VIOLENT = 0.3
 """Update over weights in any due row that must stand beside it where the trivial loss is unknown (house
 rule: a hundred times the usual; the loss of a first batch alone may be small by chance)."""
+
+LOST = 10.0
+"""Times its level that the loss must be to be fatal without that where the trivial loss is unknown: its level
+at the start, or the lowest it came down to (house rule: in a game of two models, such as a GAN, the loss of
+one rises as the other learns)."""
 
 CLIMBS = 2
 """Times CONFIRM for which a loss that still climbs must have been above the bar, however slowly it got there
@@ -84,10 +90,11 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     if not np.all(np.isfinite(loss.values[-BLOCK:])):
         return  # a case for the rule of non-finite values
     start, trivial = float(loss.values[0]), trivial_loss(signals, facts)
-    level = max(start, trivial) if np.isfinite(trivial) else _level_at_start(loss)
-    found = _confirmed(loss, start, level, np.isfinite(trivial))
+    known = math.isfinite(trivial) and facts.get("task") != "other"
+    level, sure = max(start, trivial) if known else _level_at_start(loss), known or _is_violent(signals)
+    found = _confirmed(loss, start, level, known)
     if found is None and level > 0:
-        found = _overwhelming(loss, level, np.isfinite(trivial) or _is_violent(signals))
+        found = _overwhelming(loss, level, sure)
     if found is None:
         return
     first, best = found
@@ -98,7 +105,22 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         f"the loss left its level at step {step}: it was {start:.4g} at the start and {best:.4g} at best, "
         f"and has stayed near {now:.4g} for {steps} steps"
     )
-    yield Finding("diverging", Severity.FATAL, step, evidence, cause, REMEDY)
+    fatal = sure or now > LOST * level > 0 or _has_lost(loss, facts, first, now)
+    cause += "" if fatal else UNSURE
+    yield Finding("diverging", Severity.FATAL if fatal else Severity.WARNING, step, evidence, cause, REMEDY)
+
+
+UNSURE = (
+    "; without the loss of guessing nobody can say whether that is harm (one of two models that play against "
+    "each other may well lose)"
+)
+
+
+def _has_lost(loss: Series, facts: Facts, first: int, now: float) -> bool:
+    """Whether what the loss had come down to is lost again; in a game of two models nobody knows."""
+    before = _block_medians(loss)[: first // BLOCK]
+    low = float(np.min(before, initial=math.inf))
+    return facts.get("task") != "other" and now > LOST * low > 0
 
 
 def _level_at_start(loss: Series) -> float:
@@ -115,7 +137,7 @@ def _confirmed(loss: Series, start: float, level: float, sure: bool) -> tuple[in
     if len(m) < CONFIRM or not np.all(np.isfinite(m)):
         return None
     bar = level + (FACTOR - 1) * max(abs(level), 0.0 if sure else NOISE * noise(m))
-    rise = _start_of_last_run(m > bar)
+    rise = begin_of_last_run(m > bar)
     before, tail = m[:rise], m[rise:]
     best = float(np.min(before, initial=start))
     calm = np.flatnonzero(before <= best + NOISE * noise(before))
@@ -132,7 +154,7 @@ def _overwhelming(loss: Series, level: float, sure: bool) -> tuple[int, float] |
     one batch."""
     for factor, rows in OVERWHELMING:
         bar = factor * level
-        first = _start_of_last_run(loss.values > bar)
+        first = begin_of_last_run(loss.values > bar)
         tail = loss.values[first:]
         if (sure or first >= BLOCK) and len(tail) >= rows and not _comes_back(tail[-rows:], bar, rows // 2):
             return first, float(np.min(loss.values[:first], initial=level))
@@ -173,12 +195,6 @@ def _block_medians(loss: Series) -> Values:
     n = len(loss) // BLOCK
     values = np.where(np.isfinite(loss.values), loss.values, np.inf)[: n * BLOCK]
     return np.asarray(np.median(values.reshape(n, BLOCK), axis=1), dtype=np.float64)
-
-
-def _start_of_last_run(above: NDArray[np.bool_]) -> int:
-    """Where the run of true values begins that reaches the end; the length when the last is false."""
-    below = np.flatnonzero(~above)
-    return int(below[-1]) + 1 if len(below) else 0
 
 
 RULE = Rule(

@@ -16,8 +16,9 @@ import numpy as np
 
 from diagnostics.evidence.dropping import dropout_rate
 from diagnostics.evidence.learning import Standing, standing
-from diagnostics.evidence.suffering import QUARTER, done, fails, finite, hampered, sibling_loss, warn_if
-from diagnostics.evidence.trends import SIGNIFICANT, mann_kendall
+from diagnostics.evidence.rows import finite_values
+from diagnostics.evidence.suffering import QUARTER, done, fails, hampered, numbers_of, sibling_loss, warn_if
+from diagnostics.evidence.trends import SIGNIFICANT, Values, mann_kendall
 from diagnostics.findings import Facts, Finding, Rule
 from diagnostics.signals import Signals
 
@@ -48,7 +49,7 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     if p < NOTABLE:
         return
     place = standing(signals, facts)
-    e = _evaluated(signals)
+    e = finite_values(signals, "train_loss")
     now = float(np.median(e[-3:])) if len(e) else math.nan
     with_dropout = _with_dropout(signals, place)
     held = hampered(place, sibling_loss(facts), done=done(signals, facts))
@@ -59,7 +60,8 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         return
     evidence = {"dropout": p, "training_loss": with_dropout, "evaluated_loss": now}
     less = max(0.1, round(p / 3, 1))
-    cause = f"dropout takes {p:.0%} of the units away, and the loss with it is {with_dropout:.4g}"
+    level = f"{with_dropout:.4g}" if math.isfinite(with_dropout) else "not finite"
+    cause = f"dropout takes {100 * p:.0f} % of the units away, and the loss with it is {level}"
     if math.isfinite(now):
         cause += f", without it {now:.4g}"
     if math.isfinite(place.trivial):
@@ -68,18 +70,11 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         "dropout-too-high",
         warn_if(True),
         int(signals["loss"].steps[0]),
-        finite(evidence),
+        numbers_of(evidence),
         f"{cause}: the network underfits",
         f"lower dropout from {p:.2g} to about {less:.1g}, or widen the layers by a factor of "
         f"{1 / (1 - min(p, 0.9)):.2g}",
     )
-
-
-def _evaluated(signals: Signals) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    if "train_loss" not in signals:
-        return np.array([])
-    values = signals["train_loss"].values
-    return np.asarray(values[np.isfinite(values)])
 
 
 def _with_dropout(signals: Signals, place: Standing) -> float:
@@ -94,7 +89,7 @@ def _underfits(now: float, with_dropout: float, place: Standing) -> bool:
     return now < BETTER * with_dropout and now > UNDERFITS * place.trivial
 
 
-def _is_flat(e: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
+def _is_flat(e: Values) -> bool:
     """Whether the second half of the evaluations no longer falls."""
     return mann_kendall(e[len(e) // 2 :]) > -SIGNIFICANT
 

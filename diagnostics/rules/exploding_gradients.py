@@ -15,8 +15,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from diagnostics.evidence.learning import Standing, standing
-from diagnostics.evidence.suffering import fails, outcome, warn_if
+from diagnostics.evidence.suffering import fails, warn_if
 from diagnostics.evidence.trends import Values
+from diagnostics.evidence.words import layer_words, outcome
 from diagnostics.findings import Facts, Finding, Rule
 from diagnostics.signals import Series, Signals
 
@@ -49,7 +50,7 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     source = "raw_grad_norm" if "raw_grad_norm" in signals else "total_grad_norm"
     found = _in_time(signals[source], place) if source in signals else None
     if found is None and "output_grad" in signals:
-        found = _with_depth(signals["output_grad"], place)
+        found = _with_depth(signals["output_grad"], facts, place)
     if found is not None:
         yield found
 
@@ -99,21 +100,22 @@ def _hits_of_many(g: Values) -> list[int]:
     return [int(i) + WINDOW for i in np.flatnonzero(later > bar)]
 
 
-def _with_depth(series: Series, place: Standing) -> Finding | None:
+def _with_depth(series: Series, facts: Facts, place: Standing) -> Finding | None:
     if len(series) < AGAIN or len(series.layers) < 3:
         return None
-    last = series.values[-AGAIN:]
-    if not np.all(np.isfinite(last)) or not np.all(last[:, [0, -1]] > 0):
+    o = series.values[-AGAIN:]
+    if not np.all(np.isfinite(o)) or not np.all(o[:, [0, -1]] > 0):
         return None
-    times = last[:, 0] / last[:, -1]
-    rise = times ** (1 / (last.shape[1] - 1))
+    times = o[:, 0] / o[:, -1]
+    rise = times ** (1 / (o.shape[1] - 1))
     if np.min(rise) < RISE or np.min(times) < DEEP:
         return None
     ratio, a_layer = float(np.median(times)), float(np.median(rise))
     evidence = {"first_over_last": ratio, "rise_a_layer": a_layer}
+    first, last = (layer_words(series.layers[i], facts) for i in (0, -1))
     cause = (
-        f"the gradient grows {a_layer:.2g} times a layer towards the input: at {series.layers[0]} it is "
-        f"{ratio:.3g} times that at {series.layers[-1]}; {outcome(place)}"
+        f"the gradient grows {a_layer:.2g} times a layer towards the input: at {first} it is "
+        f"{ratio:.3g} times that at {last}; {outcome(place)}"
     )
     remedy = (
         "start with smaller weights (init = kaiming_normal for relu, xavier_normal for tanh), or put a norm "

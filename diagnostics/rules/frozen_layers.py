@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnostics.evidence.learning import standing
-from diagnostics.evidence.steps import Rows, common_rows, learns_well, rate_at
-from diagnostics.evidence.suffering import hampered, listed, outcome, sibling_loss, warn_if
+from diagnostics.evidence.rows import Rows, common_rows
+from diagnostics.evidence.steps import rate_at
+from diagnostics.evidence.suffering import hampered, learns_well, sibling_loss, warn_if
+from diagnostics.evidence.words import listed, outcome
 from diagnostics.findings import Facts, Finding, Rule
 from diagnostics.signals import Signals
 
@@ -56,7 +58,8 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         if not layers:
             continue
         evidence = {"matrices": float(len(layers)), "rows": float(len(rows)), "loss_now": state.now}
-        cause = f"{listed(layers)} did not move in {int(rows.steps[-1]) + 1} steps: {why}; {outcome(state)}"
+        still = f"{listed(layers, facts)} did not move in {int(rows.steps[-1]) + 1} steps"
+        cause = f"{still}: {why}; {outcome(state)}"
         step = int(rows.steps[0])
         yield Finding("frozen-layers", warn_if(poor), step, evidence, cause, remedy, layers)
 

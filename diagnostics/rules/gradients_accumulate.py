@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from diagnostics.evidence.learning import standing
-from diagnostics.evidence.suffering import outcome
 from diagnostics.evidence.sums import PAIRS, ROWS, ramp
+from diagnostics.evidence.words import outcome
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
 

@@ -25,17 +25,9 @@ from diagnostics.evidence.heads import (
     out_of_reach,
 )
 from diagnostics.evidence.learning import Standing, standing
-from diagnostics.evidence.suffering import (
-    HALFWAY,
-    done,
-    fails,
-    finite,
-    hampered,
-    outcome,
-    recent,
-    sibling_loss,
-    warn_if,
-)
+from diagnostics.evidence.rows import recent
+from diagnostics.evidence.suffering import HALFWAY, done, fails, hampered, numbers_of, sibling_loss, warn_if
+from diagnostics.evidence.words import outcome
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
 
@@ -89,7 +81,7 @@ def _one_unit_softmax(a: Answers, place: Standing) -> Finding | None:
         "use one output per class with cross_entropy, or one raw output with binary_cross_entropy_with_logits"
     )
     return Finding(
-        "head-mismatch", Severity.FATAL, 0, finite({"answer": 1.0, "answer_width": 1.0}), cause, remedy
+        "head-mismatch", Severity.FATAL, 0, numbers_of({"answer": 1.0, "answer_width": 1.0}), cause, remedy
     )
 
 
@@ -104,7 +96,7 @@ def _of_classes(signals: Signals, facts: Facts, a: Answers, place: Standing) -> 
 
 def _negative_cross_entropy(signals: Signals) -> Finding | None:
     loss = signals["loss"]
-    below = np.flatnonzero(loss.values < -TOLERANCE)
+    below = np.flatnonzero(np.isfinite(loss.values) & (loss.values < -TOLERANCE))
     if len(below) < ROWS:
         return None
     least, _ = extremes(signals, "loss")
@@ -114,7 +106,7 @@ def _negative_cross_entropy(signals: Signals) -> Finding | None:
     )
     remedy = "use cross_entropy on raw answers, or put log_softmax before nll_loss"
     step = int(loss.steps[below[0]])
-    return Finding("head-mismatch", Severity.WARNING, step, finite({"lowest_loss": least}), cause, remedy)
+    return Finding("head-mismatch", Severity.WARNING, step, numbers_of({"lowest_loss": least}), cause, remedy)
 
 
 def _numbers_for_classes(signals: Signals, a: Answers) -> Finding | None:
@@ -127,7 +119,7 @@ def _numbers_for_classes(signals: Signals, a: Answers) -> Finding | None:
     )
     remedy = f"use {largest + 1:.0f} outputs, one per class, with cross_entropy"
     evidence = {"answer_width": 1.0, "largest_label": largest}
-    return Finding("head-mismatch", Severity.WARNING, 0, finite(evidence), cause, remedy)
+    return Finding("head-mismatch", Severity.WARNING, 0, numbers_of(evidence), cause, remedy)
 
 
 def _no_gradient(signals: Signals, facts: Facts, a: Answers) -> Finding | None:
@@ -147,7 +139,7 @@ def _no_gradient(signals: Signals, facts: Facts, a: Answers) -> Finding | None:
     )
     remedy = "give the loss the raw answers: argmax, rounding, detach() and .item() cut the gradient off"
     return Finding(
-        "head-mismatch", Severity.WARNING, 0, finite({"loss": loss, "gradient": 0.0}), cause, remedy
+        "head-mismatch", Severity.WARNING, 0, numbers_of({"loss": loss, "gradient": 0.0}), cause, remedy
     )
 
 
@@ -171,7 +163,7 @@ def _sigmoid_twice(signals: Signals, a: Answers, place: Standing) -> Finding | N
         "of equal size)"
     )
     evidence = {"floor": floor, "lowest_loss": lowest}
-    return Finding("head-mismatch", Severity.WARNING, 0, finite(evidence), cause, LOGIT)
+    return Finding("head-mismatch", Severity.WARNING, 0, numbers_of(evidence), cause, LOGIT)
 
 
 def _bounded_logits(signals: Signals, facts: Facts, a: Answers, place: Standing) -> Finding | None:
@@ -182,7 +174,9 @@ def _bounded_logits(signals: Signals, facts: Facts, a: Answers, place: Standing)
     harm = hampered(place, sibling_loss(facts), done=done(signals, facts))
     if math.isinf(high):
         cause = f"the last module cuts negative answers off (all answers are at least 0); {outcome(place)}"
-        return Finding("head-mismatch", warn_if(harm), 0, finite({"least_answer": a.least}), cause, LOGITS)
+        return Finding(
+            "head-mismatch", warn_if(harm), 0, numbers_of({"least_answer": a.least}), cause, LOGITS
+        )
     floor = math.log1p((a.width - 1) * math.exp(low - high))
     roof = math.log(a.width - 1 + math.exp(high - low))
     lowest = min(place.best, _lowest(signals))
@@ -197,7 +191,7 @@ def _bounded_logits(signals: Signals, facts: Facts, a: Answers, place: Standing)
         f"cannot fall below {floor:.3g}; {outcome(place)}"
     )
     evidence = {"floor": floor, "lowest_loss": lowest, "largest_answer": a.largest, "least_answer": a.least}
-    return Finding("head-mismatch", warn_if(harm or held or sure), 0, finite(evidence), cause, LOGITS)
+    return Finding("head-mismatch", warn_if(harm or held or sure), 0, numbers_of(evidence), cause, LOGITS)
 
 
 def _lowest(signals: Signals) -> float:
@@ -225,7 +219,7 @@ def _broadcasts(signals: Signals, a: Answers) -> Finding | None:
     )
     remedy = "bring both to one shape before the loss: answers.squeeze(-1), or targets.unsqueeze(-1)"
     return Finding(
-        "head-mismatch", Severity.WARNING, 0, finite({"due_steps": float(tellable)}), cause, remedy
+        "head-mismatch", Severity.WARNING, 0, numbers_of({"due_steps": float(tellable)}), cause, remedy
     )
 
 
@@ -237,7 +231,7 @@ def _out_of_range(signals: Signals, facts: Facts, a: Answers, place: Standing) -
     least, largest = extremes(signals, "y_min")[0], extremes(signals, "y_max")[1]
     mean, spread = float(recent(signals["y_mean"], 20)), float(recent(signals["y_spread"], 20))
     margin = OUTSIDE * spread
-    if least >= low - margin and largest <= high + margin:
+    if not (least < low - margin or largest > high + margin):
         return None
     grave = mean - spread < low or mean + spread > high
     bound = place.known and place.now > HALFWAY * out_of_reach(mean, spread, low, high)
@@ -258,7 +252,7 @@ def _out_of_range(signals: Signals, facts: Facts, a: Answers, place: Standing) -
         "least_target": least,
         "largest_target": largest,
     }
-    return Finding("head-mismatch", warn_if(harm), 0, finite(evidence), cause, remedy)
+    return Finding("head-mismatch", warn_if(harm), 0, numbers_of(evidence), cause, remedy)
 
 
 RULE = Rule(

@@ -15,11 +15,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from diagnostics.evidence.course import ENOUGH, Curve, evaluations, trend
-from diagnostics.evidence.learning import LEARNT, standing, trivial_loss
-from diagnostics.evidence.steps import short
+from diagnostics.evidence.guessing import trivial_loss
+from diagnostics.evidence.learning import LEARNT, standing
 from diagnostics.evidence.suffering import hampered, sibling_loss, warn_if
 from diagnostics.evidence.trends import SIGNIFICANT, mann_kendall, noise
 from diagnostics.evidence.validation import FEWEST, SIGMAS, median_of_three, paired, rise
+from diagnostics.evidence.words import short
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
 

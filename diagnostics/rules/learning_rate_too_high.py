@@ -9,16 +9,8 @@ import math
 from collections.abc import Iterator
 
 from diagnostics.evidence.learning import Standing, standing
-from diagnostics.evidence.steps import (
-    EARLY,
-    finite,
-    learns_well,
-    lower_rate,
-    of_weights,
-    rate_at,
-    short,
-    typical,
-)
+from diagnostics.evidence.rows import finite, typical
+from diagnostics.evidence.steps import EARLY, lower_rate, rate_at
 from diagnostics.evidence.strides import (
     FAINT,
     LARGE,
@@ -32,7 +24,8 @@ from diagnostics.evidence.strides import (
     renews_weights,
     signs_of,
 )
-from diagnostics.evidence.suffering import hampered, outcome, sibling_loss
+from diagnostics.evidence.suffering import hampered, learns_well, sibling_loss
+from diagnostics.evidence.words import of_weights, outcome, short
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
 
@@ -127,7 +120,8 @@ def _targets_are_far(signals: Signals, facts: Facts, state: Standing) -> bool:
     """Whether that is because the targets of a regression are far off, and not the answers."""
     if facts.get("task") != "regression" or "answer_spread" not in signals:
         return False
-    return float(signals["answer_spread"].values[0]) ** 2 <= SOUND * state.trivial
+    spread = float(signals["answer_spread"].values[0])
+    return spread * spread <= SOUND * state.trivial
 
 
 def _fell_away(signals: Signals) -> bool:

@@ -19,17 +19,11 @@ import numpy as np
 from diagnostics.evidence.course import Curve, course, trend
 from diagnostics.evidence.forecast import forecast
 from diagnostics.evidence.learning import LONG, Standing, standing
-from diagnostics.evidence.steps import (
-    common_rows,
-    middle,
-    of_weights,
-    one_digit,
-    rate_at,
-    short,
-    update_ratios,
-)
+from diagnostics.evidence.rows import common_rows, middle
+from diagnostics.evidence.steps import rate_at, update_ratios
 from diagnostics.evidence.strides import unreached_targets
 from diagnostics.evidence.suffering import fails
+from diagnostics.evidence.words import of_weights, one_digit, short
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
 

@@ -18,17 +18,10 @@ import numpy as np
 
 from diagnostics.evidence.dropping import dropout_rate
 from diagnostics.evidence.learning import standing
-from diagnostics.evidence.suffering import (
-    begin_of_last_run,
-    done,
-    finite,
-    hampered,
-    listed,
-    outcome,
-    recent,
-    warn_if,
-)
+from diagnostics.evidence.rows import begin_of_last_run, common_rows, recent
+from diagnostics.evidence.suffering import done, hampered, numbers_of, warn_if
 from diagnostics.evidence.trends import Values
+from diagnostics.evidence.words import listed, outcome
 from diagnostics.findings import Facts, Finding, Rule
 from diagnostics.signals import Signals
 
@@ -81,7 +74,7 @@ def _trained_in_evaluation_mode(signals: Signals, facts: Facts, parts: str) -> I
     evidence = {"rows_in_evaluation_mode": float(len(m) - begin), "rows": float(len(m))}
     cause = f"the model trains in evaluation mode since step {step}, in which it works without {parts}"
     remedy = "call model.train() before the steps of every epoch (an evaluation leaves model.eval() behind)"
-    yield Finding("mode-mismatch", warn_if(True), step, finite(evidence), cause, remedy)
+    yield Finding("mode-mismatch", warn_if(True), step, numbers_of(evidence), cause, remedy)
 
 
 def _evaluated_in_training_mode(signals: Signals, parts: str) -> Iterator[Finding]:
@@ -98,7 +91,7 @@ def _evaluated_in_training_mode(signals: Signals, parts: str) -> Iterator[Findin
     )
     remedy = "call model.eval() before every evaluation and model.train() after it"
     evidence = {"eval_mode_share": float(np.median(last))}
-    yield Finding("mode-mismatch", warn_if(True), step, finite(evidence), cause, remedy)
+    yield Finding("mode-mismatch", warn_if(True), step, numbers_of(evidence), cause, remedy)
 
 
 def _stale(signals: Signals, facts: Facts) -> Iterator[Finding]:
@@ -115,7 +108,7 @@ def _stale(signals: Signals, facts: Facts) -> Iterator[Finding]:
     if names:
         gap, ratio = evidence["running_gap"], evidence["running_ratio"]
         what = (
-            f"the running statistics of {listed(names)} do not fit the batches (mean off by {gap:.2g} "
+            f"the running statistics of {listed(names, facts)} do not fit the batches (mean off by {gap:.2g} "
             f"deviations, variance {ratio:.2g} times theirs)"
         )
     if figures:
@@ -132,7 +125,7 @@ def _stale(signals: Signals, facts: Facts) -> Iterator[Finding]:
         "mode-mismatch",
         severity,
         step,
-        finite({**evidence, **figures}),
+        numbers_of({**evidence, **figures}),
         f"{what}; {outcome(place)}",
         remedy,
         names,
@@ -140,22 +133,18 @@ def _stale(signals: Signals, facts: Facts) -> Iterator[Finding]:
 
 
 def _far_off(signals: Signals) -> tuple[tuple[str, ...], dict[str, float]]:
-    if "running_gap" not in signals or "running_ratio" not in signals:
+    seen = common_rows(signals, "running_gap", "running_ratio")
+    rows = min(5, int(np.sum(seen.steps >= SETTLED)))
+    if rows < ROWS or not seen.layers:
         return (), {}
-    gaps, ratios = signals["running_gap"], signals["running_ratio"]
-    if len(gaps) < ROWS or gaps.steps[-1] < SETTLED:
-        return (), {}
-    late = np.searchsorted(gaps.steps, SETTLED)
-    rows = min(5, len(gaps) - int(late))
-    if rows < ROWS:
-        return (), {}
-    gap, ratio = recent(gaps, rows), recent(ratios, rows)
+    gap, ratio = (recent(series, rows) for series in seen.series)
     off = (gap > GAP) | (ratio > RATIO) | (ratio < 1 / RATIO)
-    names = tuple(name for name, is_off in zip(gaps.layers, off, strict=True) if is_off)
+    off &= np.isfinite(gap) & np.isfinite(ratio)
+    names = tuple(name for name, is_off in zip(seen.layers, off, strict=True) if is_off)
     if not names:
         return (), {}
-    worst = float(np.max(gap[off])), float(ratio[off][int(np.argmax(np.abs(np.log(_positive(ratio[off])))))])
-    return names, {"running_gap": worst[0], "running_ratio": worst[1]}
+    farthest = float(ratio[off][int(np.argmax(np.abs(np.log(_positive(ratio[off])))))])
+    return names, {"running_gap": float(np.max(gap[off])), "running_ratio": farthest}
 
 
 def _apart(signals: Signals, facts: Facts) -> tuple[bool, dict[str, float]]:

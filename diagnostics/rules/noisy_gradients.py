@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from diagnostics.evidence.learning import standing
 from diagnostics.evidence.noise_scale import FAR, PAIRS, noise_scale
-from diagnostics.evidence.steps import short
 from diagnostics.evidence.suffering import fails, warn_if
+from diagnostics.evidence.words import short
 from diagnostics.findings import Facts, Finding, Rule
 from diagnostics.signals import Signals
 

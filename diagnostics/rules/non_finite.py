@@ -11,6 +11,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from diagnostics.evidence.rows import finite
+from diagnostics.evidence.steps import rate_at, update_ratios
+from diagnostics.evidence.suffering import numbers_of
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Series, Signals
 
@@ -50,11 +53,8 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     evidence = {"step": float(step)}
     if len(before):
         evidence |= {"loss_at_start": float(before[0]), "loss_before": float(before[-1])}
-    ratio, rate = _ratio_before(signals, step), _rate_at(signals, step)
-    if ratio is not None:
-        evidence["update_ratio_before"] = ratio
-    if rate is not None:
-        evidence["learning_rate"] = rate
+    ratio, rate = _ratio_before(signals, step), rate_at(signals, facts, step)
+    evidence |= numbers_of({"update_ratio_before": ratio, "learning_rate": rate})
     bad_inputs = _bad_inputs(signals, step)
     if bad_inputs:
         evidence["bad_inputs"] = bad_inputs
@@ -103,23 +103,11 @@ def _first_bad(series: Series) -> int:
     return int(series.steps[rows[0]]) if len(rows) else NEVER
 
 
-def _ratio_before(signals: Signals, step: int) -> float | None:
-    """The largest update ratio of any matrix in the last two finite rows before `step`."""
-    if "update_norm" not in signals or "weight_norm" not in signals:
-        return None
-    update, weight = signals["update_norm"], signals["weight_norm"]
-    n = min(len(update), len(weight), int(np.searchsorted(update.steps, step)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        u = update.values[max(0, n - 2) : n] / weight.values[max(0, n - 2) : n]
-    u = u[np.isfinite(u)]
-    return float(np.max(u)) if u.size else None
-
-
-def _rate_at(signals: Signals, step: int) -> float | None:
-    if "learning_rate" not in signals:
-        return None
-    rates = signals["learning_rate"].until(step).values
-    return float(rates[-1]) if len(rates) and float(rates[-1]) > 0 else None
+def _ratio_before(signals: Signals, step: int) -> float:
+    """The largest update ratio of any matrix in the last two rows before `step`; NaN where none is known."""
+    rows = update_ratios(signals)
+    u = finite(rows.values[0][rows.steps < step][-2:])
+    return float(np.max(u)) if len(u) else math.nan
 
 
 def _bad_inputs(signals: Signals, step: int) -> float:
@@ -140,9 +128,8 @@ def _layer(origin: str) -> str:
     return ""
 
 
-def _cause(step: int, place: str, before: np.ndarray, grew: bool, ratio: float | None) -> str:
-    large = ratio is not None and ratio > LARGE
-    led = f" after updates of {ratio:.2g} of the weights" if large else ""
+def _cause(step: int, place: str, before: np.ndarray, grew: bool, ratio: float) -> str:
+    led = f" after updates of {ratio:.2g} of the weights" if ratio > LARGE else ""
     what = f"{place} was not finite at step {step}" if place.startswith("the loss") else ""
     what = what or f"not finite at step {step}: {place}"
     if not len(before):
@@ -152,9 +139,7 @@ def _cause(step: int, place: str, before: np.ndarray, grew: bool, ratio: float |
     return f"{what}; the loss just before was {before[-1]:.4g}{led}"
 
 
-def _remedy(
-    origin: str, of_data: bool, at_once: bool, ratio: float | None, rate: float | None, facts: Facts
-) -> str:
+def _remedy(origin: str, of_data: bool, at_once: bool, ratio: float, rate: float, facts: Facts) -> str:
     if of_data:
         where = origin.partition(": ")[2] or "NaN or infinity in the batch"
         return f"clean the data: {where}; drop or fill these values before training"
@@ -163,8 +148,8 @@ def _remedy(
             "look at the scale of the initialisation and of the inputs (init, scaling), and at logarithms, "
             "roots and divisions in the loss"
         )
-    cut = 10.0 if ratio is None else float(np.clip(ratio / HEALTHY, *CUTS))
-    advice = f"lower the learning rate {cut:.0f} times" if rate is None else f"{_lower(rate, cut)}"
+    cut = float(np.clip(ratio / HEALTHY, *CUTS)) if math.isfinite(ratio) else 10.0
+    advice = _lower(rate, cut) if math.isfinite(rate) else f"lower the learning rate {cut:.0f} times"
     return advice if "clip_norm" in facts else f"{advice}, or clip the gradient (clip_norm = 1)"
 
 

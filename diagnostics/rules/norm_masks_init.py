@@ -14,9 +14,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from diagnostics.evidence.learning import standing
-from diagnostics.evidence.steps import common_rows, one_digit, short
-from diagnostics.evidence.suffering import hampered, listed, outcome, sibling_loss
+from diagnostics.evidence.rows import common_rows
+from diagnostics.evidence.suffering import hampered, sibling_loss
 from diagnostics.evidence.trends import Values
+from diagnostics.evidence.words import listed, one_digit, outcome, short
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
 
@@ -34,7 +35,7 @@ LONG = 40
 def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     """Layers in front of a norm that hardly turned, and whose outputs were huge at the start."""
     rows = common_rows(signals, "rotation")
-    if len(rows) < 2 or rows.steps[-1] < LONG:
+    if len(rows) < 2 or not rows.layers or rows.steps[-1] < LONG:
         return
     turn = _way(rows.steps, np.nan_to_num(rows.values[0]))
     spread = np.array([_spread_at_start(signals, layer) for layer in rows.layers])
@@ -51,9 +52,9 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     }
     turned, began = short(evidence["turned"]), short(evidence["output_spread_at_start"])
     cause = (
-        f"{listed(layers)} turned by {turned} radians in {int(rows.steps[-1])} steps: their outputs began "
-        f"with a spread of {began} instead of about 1, the norm hides it, and a step turns weights that "
-        f"large too little; {outcome(state)}"
+        f"{listed(layers, facts)} turned by {turned} radians in {int(rows.steps[-1])} steps: their outputs "
+        f"began with a spread of {began} instead of about 1, the norm hides it, and a step turns weights "
+        f"that large too little; {outcome(state)}"
     )
     severity = Severity.WARNING if hampered(state, sibling_loss(facts)) else Severity.INFO
     yield Finding("norm-masks-init", severity, int(rows.steps[0]), evidence, cause, _remedy(evidence), layers)

@@ -14,9 +14,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from diagnostics.evidence.guessing import beats_guessing
 from diagnostics.evidence.improvement import soon_learns
 from diagnostics.evidence.learning import Standing, standing
 from diagnostics.evidence.movement import effort, movement, standstill
+from diagnostics.evidence.rows import common_rows
 from diagnostics.evidence.trends import mean_blocks
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
@@ -25,8 +27,15 @@ PATIENCE = 300.0
 """Steps at the full learning rate that a training is given whose layers move as they should (house rule:
 the plateaus at the start of deep sigmoid and of recurrent networks mostly end before)."""
 
-SHARE = 0.3
+SHORT_SHARE = 0.3
 """The same as a share of the planned steps, for short trainings: what lasts longer leaves no time."""
+
+LONG_SHARE = 0.1
+"""The same for long trainings: a plateau that a budget has room for may end (house rule)."""
+
+UNPLANNED = 1000.0
+"""Steps before which it is no more than a warning where nobody said how long the training is to be (house
+rule: a plan of 10,000 steps)."""
 
 LEAST = 60.0
 """The least it is given, however short the training is planned, and one that answers blindly."""
@@ -43,6 +52,13 @@ HOPELESS = 40.0
 
 STANDSTILL = 28.0
 """The same for one whose weights cannot get anywhere: see `standstill`."""
+
+HOPELESS_SHARE = 0.02
+"""Share of the planned steps that it is given all the same: a schedule may still change what shows it (house
+rule)."""
+
+STANDS = ("no gradient", "no movement")
+"""What says that a loss a little below that of guessing was so from the start, and will stay so."""
 
 HUGE = 0.3
 """Update over weights from which a step replaces what was learnt (house rule: a hundred times the usual)."""
@@ -77,7 +93,8 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     if not now.stuck or not math.isfinite(now.now) or math.isnan(now.trivial):
         return
     hopeless, moved = _hopeless(signals, facts, now), movement(signals)
-    if effort(signals, facts) < _patience(hopeless, moved, facts):
+    planned, waited = _planned(signals, facts), effort(signals, facts)
+    if waited < _patience(hopeless, moved, planned):
         return
     earlier = signals.until(int(signals.last_step * CONFIRM))
     if not standing(earlier, facts).stuck or soon_learns(signals, now.trivial):
@@ -90,28 +107,37 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     }
     if math.isfinite(moved):
         evidence["movement"] = moved
-    cause = _cause(now, signals.last_step + 1, moved, hopeless)
-    yield Finding("not-learning", Severity.FATAL, 0, evidence, cause, _remedy(hopeless, signals))
+    little = hopeless not in STANDS and beats_guessing(signals, facts, now.trivial)
+    said = _cause_of_little(now) if little else _cause(now, moved, hopeless)
+    cause = f"after {signals.last_step + 1} steps the training loss is {now.now:.4g}, {said}"
+    young = not (planned or hopeless) and waited < UNPLANNED  # of a plan that may be a long one
+    severity = Severity.WARNING if little or young else Severity.FATAL
+    yield Finding("not-learning", severity, 0, evidence, cause, _remedy(hopeless, signals))
 
 
-def _patience(hopeless: str, moved: float, facts: Facts) -> float:
+def _planned(signals: Signals, facts: Facts) -> float:
+    """The steps of the whole training; 0 while nobody knows."""
+    done = signals.last_step + 1 if facts.get("ended") == "finished" else 0
+    return float(facts.get("total_steps", done))
+
+
+def _patience(hopeless: str, moved: float, planned: float) -> float:
     """Steps at the full learning rate to wait for: longer when little has moved, shorter without hope."""
     if hopeless:
-        return {"no gradient": STANDSTILL, "no movement": STANDSTILL, "blind": LEAST}.get(hopeless, HOPELESS)
-    share = min(PATIENCE, max(LEAST, SHARE * float(facts.get("total_steps", math.inf))))
-    return share * SLOW if moved < ENOUGH else share
+        least = {"no gradient": STANDSTILL, "no movement": STANDSTILL, "blind": LEAST}.get(hopeless, HOPELESS)
+        return max(least, HOPELESS_SHARE * planned)
+    usual = min(PATIENCE, max(LEAST, SHORT_SHARE * planned)) if planned else PATIENCE
+    patience = max(usual, LONG_SHARE * planned)
+    return patience * SLOW if moved < ENOUGH else patience
 
 
 def _hopeless(signals: Signals, facts: Facts, now: Standing) -> str:
     """Why waiting is of no use, as a key of `WHY`; empty when nothing says so."""
-    if not {"update_norm", "weight_norm"} <= signals.keys():
-        return ""
-    still = standstill(signals, facts)
-    n = min(len(signals["update_norm"]), len(signals["weight_norm"]))
-    if still or n < ROWS:
+    still, rows = standstill(signals, facts), common_rows(signals, "update_norm", "weight_norm")
+    if still or len(rows) < ROWS or not rows.layers:
         return still
-    weight = np.maximum(signals["weight_norm"].values[:n], np.finfo(float).tiny)
-    u = np.minimum(signals["update_norm"].values[:n] / weight, 1 / np.finfo(float).eps)
+    update, weight = rows.values
+    u = np.minimum(update / np.maximum(weight, np.finfo(float).tiny), 1 / np.finfo(float).eps)
     if np.all(np.median(u[-ROWS:], axis=1) > HUGE):
         return "huge steps"
     highest = float(np.max(mean_blocks(signals["loss"].steps, signals["loss"].values, 50)))
@@ -143,11 +169,17 @@ WHY = {
 """What shows that waiting is of no use, as the end of the cause."""
 
 
-def _cause(now: Standing, steps: int, moved: float, hopeless: str) -> str:
+def _cause(now: Standing, moved: float, hopeless: str) -> str:
     far = f", though a layer has moved {_times(moved)} times its size" if moved >= 1 else ""
     return (
-        f"after {steps} steps the training loss is {now.now:.4g}, no better than the {now.trivial:.4g} of "
-        f"always giving the same answer{far}{WHY.get(hopeless, '')}"
+        f"no better than the {now.trivial:.4g} of always giving the same answer{far}{WHY.get(hopeless, '')}"
+    )
+
+
+def _cause_of_little(now: Standing) -> str:
+    return (
+        f"hardly better than the {now.trivial:.4g} of always giving the same answer; that little is more "
+        "than chance, so that it may learn yet"
     )
 
 

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from diagnostics.evidence.learning import standing
-from diagnostics.evidence.suffering import hampered, outcome, sibling_loss, warn_if
+from diagnostics.evidence.suffering import hampered, sibling_loss, warn_if
 from diagnostics.evidence.trends import Values, mann_kendall, mean_blocks
+from diagnostics.evidence.words import outcome
 from diagnostics.findings import Facts, Finding, Rule
 from diagnostics.signals import Series, Signals
 
@@ -55,7 +56,7 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         return
     for m, s, first in _curves(signals):
         turns, amplitude = _turns(m), _amplitude(m)
-        if turns < TURNS or amplitude < max(NOISE * s, SWING * to_learn) or mann_kendall(m) < FALLING:
+        if turns < TURNS or not amplitude >= max(NOISE * s, SWING * to_learn) or mann_kendall(m) < FALLING:
             continue
         evidence = {
             "amplitude": amplitude,

@@ -16,19 +16,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from diagnostics.evidence.learning import Standing, standing
-from diagnostics.evidence.steps import (
-    EARLY,
-    LATE,
-    common_rows,
-    learns_well,
-    middle,
-    one_digit,
-    rate_at,
-    ratio,
-    short,
-    typical,
-)
-from diagnostics.evidence.suffering import hampered, outcome, sibling_loss
+from diagnostics.evidence.rows import common_rows, middle, ratio, typical
+from diagnostics.evidence.steps import EARLY, rate_at
+from diagnostics.evidence.suffering import HALF_TIME, done, hampered, learns_well, numbers_of, sibling_loss
+from diagnostics.evidence.words import one_digit, outcome, short
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
 
@@ -76,13 +67,12 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     if bar == COLLAPSED and hampered(state, sibling_loss(facts)):
         sure = by_decay or _may_hold_penalty(signals, state, decay)
     else:  # less is seen of the outcome, so that the penalty must be seen to be as strong as the data
-        late = signals.last_step > LATE * float(facts.get("total_steps", 0))
+        late = done(signals, facts) >= HALF_TIME
         coupled = not facts.get("decoupled_decay", 0)
         sure = coupled and pull > EQUAL and late and state.known and not learns_well(state)
     if not sure:
         return
     evidence = {"weights_left": float(left[-1]), "weight_decay": decay, "pull": pull, "loss_now": state.now}
-    evidence = {name: value for name, value in evidence.items() if math.isfinite(value)}
     setting = f"weight_decay {short(decay)}" if by_decay else "a penalty in the loss (l1, or one of your own)"
     cause = (
         f"{setting} outweighs the data: the weights shrank to {short(float(left[-1]))} of their "
@@ -92,7 +82,7 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     layers = tuple(name for name, bad in zip(rows.layers, small, strict=True) if bad)
     step = int(rows.steps[np.argmax(left < bar)])
     remedy = _remedy(decay if by_decay else 0.0)
-    yield Finding("over-regularized", Severity.WARNING, step, evidence, cause, remedy, layers)
+    yield Finding("over-regularized", Severity.WARNING, step, numbers_of(evidence), cause, remedy, layers)
 
 
 def _pull(signals: Signals, facts: Facts, decay: float) -> float:

@@ -14,11 +14,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from diagnostics.evidence.learning import standing, trivial_loss
-from diagnostics.evidence.steps import short
-from diagnostics.evidence.suffering import warn_if
+from diagnostics.evidence.guessing import trivial_loss
+from diagnostics.evidence.learning import standing
+from diagnostics.evidence.suffering import numbers_of, warn_if
 from diagnostics.evidence.trends import noise
 from diagnostics.evidence.validation import FEWEST, SIGMAS, Rise, paired, rise
+from diagnostics.evidence.words import short
 from diagnostics.findings import Facts, Finding, Rule
 from diagnostics.signals import Signals
 
@@ -84,7 +85,7 @@ def _of_rise(signals: Signals, facts: Facts, risen: Rise) -> Finding:
     severity = warn_if(matters)
     at = f"step {risen.step}{_epoch(risen.step, facts)}"
     remedy = f"stop at {at} (patience); to get beyond that, {_firmer(facts)}"
-    return Finding("overfitting", severity, risen.step, evidence, cause, remedy)
+    return Finding("overfitting", severity, risen.step, numbers_of(evidence), cause, remedy)
 
 
 def _trained_on(signals: Signals, facts: Facts, risen: Rise) -> bool:

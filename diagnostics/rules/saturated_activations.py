@@ -11,20 +11,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from diagnostics.evidence.learning import Standing, standing
-from diagnostics.evidence.suffering import (
-    begin_of_last_run,
-    done,
-    fails,
-    finite,
-    hampered,
-    listed,
-    outcome,
-    recent,
-    sibling_loss,
-    warn_if,
-)
+from diagnostics.evidence.learning import standing
+from diagnostics.evidence.rows import begin_of_last_run, recent
+from diagnostics.evidence.suffering import done, fails, hampered, numbers_of, sibling_loss, warn_if
 from diagnostics.evidence.trends import Values
+from diagnostics.evidence.words import layer_words, listed, outcome
 from diagnostics.findings import Facts, Finding, Rule
 from diagnostics.signals import Series, Signals
 
@@ -63,9 +54,15 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     }
     fall = _gradient_left(signals)
     evidence["first_gradient_left"] = fall
-    cause = _cause(names, now[flat], s, step, fall, place)
+    cause = f"{_what(names, now[flat], s, step, facts)}{_fallen(fall)}; {outcome(place)}"
     yield Finding(
-        "saturated-activations", warn_if(harm), step, finite(evidence), cause, _remedy(signals, step), names
+        "saturated-activations",
+        warn_if(harm),
+        step,
+        numbers_of(evidence),
+        cause,
+        _remedy(signals, step),
+        names,
     )
 
 
@@ -78,18 +75,18 @@ def _gradient_left(signals: Signals) -> float:
     return float(recent(g, ROWS)[0]) / first if first > 0 else float("nan")
 
 
-def _cause(names: tuple[str, ...], now: Values, s: Series, step: int, fall: float, place: Standing) -> str:
-    worst = names[int(np.argmin(now))]
+def _what(names: tuple[str, ...], now: Values, s: Series, step: int, facts: Facts) -> str:
+    worst = layer_words(names[int(np.argmin(now))], facts)
     since = "from the start" if step == int(s.steps[0]) else f"since step {step}"
     what = (
         f"{len(names)} of {len(s.layers)} hidden activations are saturated: the slope of {worst} is "
-        f"{float(np.min(now)):.1%} of its largest, {since}"
+        f"{100 * float(np.min(now)):.1f} % of its largest, {since}"
     )
-    if len(names) > 1:
-        what += f" (all: {listed(names)})"
-    if fall < FALLEN:
-        what += f", and the first layer's gradient is {fall:.1g} of what it was"
-    return f"{what}; {outcome(place)}"
+    return f"{what} (all: {listed(names, facts)})" if len(names) > 1 else what
+
+
+def _fallen(fall: float) -> str:
+    return f", and the first layer's gradient is {fall:.1g} of what it was" if fall < FALLEN else ""
 
 
 def _remedy(signals: Signals, step: int) -> str:

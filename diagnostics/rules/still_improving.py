@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 from diagnostics.evidence.course import CURVES, course
 from diagnostics.evidence.forecast import foretold
+from diagnostics.evidence.guessing import trivial_loss
 from diagnostics.evidence.improvement import improvement
-from diagnostics.evidence.learning import trivial_loss
-from diagnostics.evidence.steps import short
-from diagnostics.evidence.suffering import finite
+from diagnostics.evidence.suffering import numbers_of
+from diagnostics.evidence.words import short
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
 
@@ -34,7 +34,9 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     if not gained.goes_on:
         return
     half = {"slope": gained.half.slope, "slope_low": gained.half.low, "slope_high": gained.half.high}
-    evidence = finite({"loss_now": gained.now, **half, "trend": gained.half.z, "gain_share": gained.share})
+    evidence = numbers_of(
+        {"loss_now": gained.now, **half, "trend": gained.half.z, "gain_share": gained.share}
+    )
     for times, outlook in foretold(curve, gained.now).items():
         evidence[f"loss_at_{times:g}x"] = outlook.loss
         evidence[f"loss_at_{times:g}x_low"] = outlook.low

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnostics.evidence.learning import standing
-from diagnostics.evidence.suffering import done, finite, hampered, listed, outcome, sibling_loss, warn_if
+from diagnostics.evidence.rows import common_rows
+from diagnostics.evidence.suffering import done, hampered, numbers_of, sibling_loss, warn_if
+from diagnostics.evidence.words import listed, outcome
 from diagnostics.findings import Facts, Finding, Rule
 from diagnostics.signals import Series, Signals
 
@@ -39,9 +41,12 @@ REMEDY = (
 
 def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     """One finding for all hidden matrices whose rows cannot be told apart by training."""
-    w, v = signals["row_spread"], signals["grad_row_spread"]
+    rows = common_rows(signals, "row_spread", "grad_row_spread")
+    if len(rows) < ROWS or not rows.layers:
+        return
+    w, v = rows.series
     hidden = _hidden(signals, facts, w)
-    alike = hidden & _cannot_part(signals, w, v)
+    alike = hidden & _cannot_part(w, v)
     born_alike = hidden & _born_alike(signals, w)
     if not np.any(alike | born_alike):
         return
@@ -59,8 +64,8 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     }
     how = "are all zero" if zero else "began as copies of one row"
     stay = "; their gradients are equal too, so that they stay so" if np.any(alike) else ""
-    cause = f"the units of {listed(names)} {how}{stay}; {outcome(place)}"
-    yield Finding("symmetric-units", severity, int(w.steps[0]), finite(evidence), cause, REMEDY, names)
+    cause = f"the units of {listed(names, facts)} {how}{stay}; {outcome(place)}"
+    yield Finding("symmetric-units", severity, int(w.steps[0]), numbers_of(evidence), cause, REMEDY, names)
 
 
 def _hidden(signals: Signals, facts: Facts, w: Series) -> NDArray[np.bool_]:
@@ -70,10 +75,8 @@ def _hidden(signals: Signals, facts: Facts, w: Series) -> NDArray[np.bool_]:
     return np.array([not name.startswith(last) and "embed" not in name.lower() for name in w.layers])
 
 
-def _cannot_part(signals: Signals, w: Series, v: Series) -> NDArray[np.bool_]:
+def _cannot_part(w: Series, v: Series) -> NDArray[np.bool_]:
     """Equal rows with equal gradients in every one of the due rows so far."""
-    if min(len(w), len(v)) < ROWS:
-        return np.zeros(len(w.layers), dtype=bool)
     return np.asarray(np.all(w.values < EQUAL, axis=0) & (np.median(v.values, axis=0) < SAME_GRADIENT))
 
 
@@ -82,7 +85,7 @@ def _born_alike(signals: Signals, w: Series) -> NDArray[np.bool_]:
 
     A branch may begin at zero on purpose; nobody begins with copies of one row.
     """
-    if "weight_norm" not in signals or len(w) < ROWS or signals["weight_norm"].layers != w.layers:
+    if "weight_norm" not in signals or signals["weight_norm"].layers != w.layers:
         return np.zeros(len(w.layers), dtype=bool)
     size = signals["weight_norm"].values[0]
     return np.asarray((w.values[0] < EQUAL) & (w.steps[0] == 0) & (size > 0) & (w.values[-1] < HALF_APART))

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnostics.evidence.course import Curve, course, evaluations
+from diagnostics.evidence.guessing import trivial_loss
 from diagnostics.evidence.improvement import improvement, share_learnt
-from diagnostics.evidence.learning import trivial_loss
-from diagnostics.evidence.steps import short
+from diagnostics.evidence.words import short
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
 

@@ -14,8 +14,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from diagnostics.evidence.learning import standing
-from diagnostics.evidence.steps import LATE, Rows, common_rows, depth_falls, finite, ratio, short
-from diagnostics.evidence.suffering import fails, hampered, listed, outcome, sibling_loss
+from diagnostics.evidence.rows import Rows, common_rows, finite, ratio
+from diagnostics.evidence.steps import depth_falls
+from diagnostics.evidence.suffering import done, hampered, sibling_loss
+from diagnostics.evidence.words import listed, outcome, short
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
 
@@ -53,8 +55,7 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     if now < FAINT or (known[0] < FAINT and now < known[0] + GROWN):
         return
     state = standing(signals, facts)
-    late = signals.last_step > LATE * float(facts.get("total_steps", 0))
-    if not (fails(state) or (late and hampered(state, sibling_loss(facts)))):
+    if not hampered(state, sibling_loss(facts), done=done(signals, facts)):
         return
     began = int(np.argmax(falls >= FAINT))
     fall, start = float(falls[began]), float(known[0])
@@ -69,11 +70,11 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         "layers": float(len(rows.layers)),
         "loss_now": state.now,
     }
-    since = "at the start already" if start >= FAINT else f"{short(10**-start)} at the start"
+    since = "at the start already" if start >= FAINT else f"{short(10 ** min(-start, 300.0))} at the start"
     cause = (
         f"the gradient shrinks to {short(q)} of its size with every layer towards the input, to "
-        f"{short(10**-fall)} over {len(rows.layers)} layers ({since}): {listed(layers or rows.layers[:1])} "
-        f"hardly learn; {outcome(state)}"
+        f"{short(10**-fall)} over {len(rows.layers)} layers ({since}): "
+        f"{listed(layers or rows.layers[:1], facts)} hardly learn; {outcome(state)}"
     )
     step = int(rows.steps[began])
     remedy = _remedy(facts, len(rows.layers))

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from diagnostics.evidence.learning import standing
-from diagnostics.evidence.steps import common_rows, short
+from diagnostics.evidence.rows import common_rows
 from diagnostics.evidence.strides import unreached_targets
-from diagnostics.evidence.suffering import listed
 from diagnostics.evidence.trends import Values
+from diagnostics.evidence.words import layer_words, listed, short
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Signals
 
@@ -66,8 +66,9 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         "matrices": float(len(layers)),
         "loss_now": state.now,
     }
+    largest = layer_words(rows.layers[worst], facts)
     cause = (
-        f"the weights of {listed(layers)} grow without bound: {rows.layers[worst]} went from a norm of "
+        f"the weights of {listed(layers, facts)} grow without bound: {largest} went from a norm of "
         f"{short(float(start[worst]))} to {short(float(w[-1, worst]))}, and no norm layer makes that harmless"
     )
     yield Finding("weight-blowup", Severity.WARNING, step, evidence, cause, _remedy(facts), layers)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 import traceback
 from collections.abc import Iterator
 from typing import Any
 
 from searcher.launchers.job import End, Ended, Job
+from searcher.launchers.messages import Hearing, Unusable
 from trainers.errors import OwnCodeError, TrainerError
 from trainers.progress import Progress
 
@@ -53,42 +53,20 @@ def _start(job: Job) -> Iterator[Progress]:
             f"trainer {job.trainer!r} has to be a generator of Progress, but returned "
             f"{type(stream).__name__}; use 'yield' in it"
         )
-    reached: dict[str, int] = {}
+    hearing = Hearing()
     for progress in stream:
         if not isinstance(progress, Progress):
             raise OwnCodeError(
                 f"trainer {job.trainer!r} has to yield trainers.progress.Progress, but yielded "
                 f"{type(progress).__name__}"
             )
-        problem = _problem(progress, reached)
-        if problem:
-            raise OwnCodeError(f"trainer {job.trainer!r} yielded a Progress that cannot be used: {problem}")
-        yield progress
-
-
-def _problem(progress: Progress, reached: dict[str, int]) -> str:
-    """What is wrong with a message of an own trainer, or nothing; `reached` are the steps of its rows."""
-    metrics: dict[str, object] = dict(progress.metrics)
-    for name, value in metrics.items():
-        if isinstance(value, str) or not hasattr(value, "__float__"):
-            return f"the metric {name!r} is {value!r}, not a number"
-    facts: dict[str, object] = dict(progress.facts)
-    for name, fact in facts.items():
-        if not isinstance(fact, str | int | float):
-            return f"the fact {name!r} is {fact!r}, neither a number nor a text"
-    for name, series in progress.signals.items():
-        if len(series) and int(series.steps[0]) < reached.get(name, 0):
-            return (
-                f"the steps of the signal {name!r} go back from {reached[name]} to {series.steps[0]}; "
-                "count optimizer steps over the whole training"
-            )
-        if len(series):
-            reached[name] = int(series.steps[-1])
-    try:
-        pickle.dumps(progress)
-    except Exception as error:
-        return f"it cannot be sent to another process: {error}"
-    return ""
+        try:
+            message = hearing.take(progress)
+        except Unusable as error:
+            raise OwnCodeError(
+                f"trainer {job.trainer!r} yielded a Progress that cannot be used: {error}"
+            ) from None
+        yield message
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnostics import Series, Signals
-from diagnostics.curves import completed, signal_of
+from diagnostics.curves import COUNTED, FIRST, completed, signal_of
 from searcher.errors import NotFound, SearcherError, TrackingError
 from searcher.lock import sqlite_file
 from searcher.records import SIGNALS
@@ -37,6 +37,11 @@ class RunCurves:
     signals: Signals
     metrics: Mapping[str, str]
     whole: bool = False
+
+    @property
+    def unit(self) -> str:
+        """What the steps of the signals are: `epoch` where the run was logged by epochs, else `step`."""
+        return str(self.signals.facts.get(COUNTED, "step"))
 
 
 def read_run(uri: str, run_id: str) -> RunCurves:
@@ -77,10 +82,7 @@ def read_run(uri: str, run_id: str) -> RunCurves:
             f"run {run_id} has no metric that is a loss, its metrics are: {logged}; "
             "log one as loss (of each step), train_loss or val_loss (of each evaluation)"
         )
-    curves = {signal: _series(histories[key]) for signal, key in metrics.items()}
-    if any(signal.endswith("_accuracy") for signal in curves):
-        facts["task"] = "classification"
-    return RunCurves(name, Signals(completed(curves), facts), metrics)
+    return RunCurves(name, _signals({s: histories[key] for s, key in metrics.items()}, facts), metrics)
 
 
 def chosen(histories: Mapping[str, Points]) -> dict[str, str]:
@@ -89,6 +91,27 @@ def chosen(histories: Mapping[str, Points]) -> dict[str, str]:
     for key in sorted(histories, key=lambda key: (signal_of(key) != key, -len(histories[key]), key)):
         found.setdefault(str(signal_of(key)), key)
     return found
+
+
+def _signals(points: Mapping[str, Points], known: Mapping[str, str]) -> Signals:
+    """The metrics of a run as signals, with what is known of it and what the metrics tell."""
+    curves = {signal: _series(of_one) for signal, of_one in points.items()}
+    facts: dict[str, float | int | str] = dict(known)
+    if any(signal.endswith("_accuracy") for signal in curves):
+        facts["task"] = "classification"
+    by_epoch = _is_by_epoch(points)
+    if by_epoch:
+        facts |= {COUNTED: "epoch", FIRST: int(curves["val_loss"].steps[0] >= 1)}
+    return Signals(completed(curves, by_epoch), facts)
+
+
+def _is_by_epoch(points: Mapping[str, Points]) -> bool:
+    """Whether validation was logged at every step, and no loss between: then the steps are epochs."""
+    steps = {signal: sorted({step for step, _, _ in of_one}) for signal, of_one in points.items()}
+    evaluated = steps.get("val_loss", [])
+    if len(evaluated) < 2 or evaluated != list(range(evaluated[0], evaluated[0] + len(evaluated))):
+        return False
+    return all(len(points[s]) == len(steps[s]) <= len(evaluated) + 1 for s in LOSSES & steps.keys())
 
 
 def _series(points: Points) -> Series:

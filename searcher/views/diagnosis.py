@@ -13,7 +13,8 @@ from rich.text import Text
 
 from diagnostics import Finding, Report, Severity
 from diagnostics.causes import flatten
-from diagnostics.report import to_dict, to_text
+from diagnostics.curves import COUNTED
+from diagnostics.report import shown, to_dict, to_text
 from searcher.naming import short_settings, short_value
 from searcher.policy import first_cause, likely_cause
 from searcher.summary import sampled_of
@@ -32,7 +33,7 @@ def trial_text(result: TrialResult, report: Report, width: int) -> str:
     lines = [f"{head}: {short_settings(sampled_of(result))}"]
     if ended := _ended(result, report):
         lines.append(textwrap.fill(f"ended: {ended}", width, subsequent_indent="  "))
-    return "\n".join([*lines, "", report_text(report, width)])
+    return "\n".join([*lines, "", report_text(report, width, str(result.facts.get(COUNTED, "step")))])
 
 
 def _ended(result: TrialResult, report: Report) -> str:
@@ -43,10 +44,11 @@ def _ended(result: TrialResult, report: Report) -> str:
     return "" if reason in {finding.cause for finding in report.findings} else reason
 
 
-def report_text(report: Report, width: int) -> str:
-    """The report with the statistics its verdict rests on."""
-    lines = [f"  {name:<24} {short_value(float(value))}" for name, value in report.statistics.items()]
-    return "\n".join([to_text(report, width), *(["", "statistics:", *lines] if lines else [])])
+def report_text(report: Report, width: int, unit: str = "step") -> str:
+    """The report with the statistics its verdict rests on; `unit` is what its steps are, such as `epoch`."""
+    numbers = shown(report.statistics)
+    lines = [f"  {name.replace('step', unit):<24} {short_value(x)}" for name, x in numbers.items()]
+    return "\n".join([to_text(report, width, unit), *(["", "statistics:", *lines] if lines else [])])
 
 
 def causes_table(judged: Sequence[tuple[TrialResult, Report]], width: int) -> RenderableType:
@@ -88,7 +90,8 @@ def run_head(run: RunCurves) -> str:
     if run.whole:
         return f"run {run.name}, by its signals.npz"
     read = [key if key == signal else f"{key} as {signal}" for signal, key in run.metrics.items()]
-    return f"run {run.name}, by the metrics {', '.join(read)}"
+    by_epoch = f", one value each {run.unit}" if run.unit != "step" else ""
+    return f"run {run.name}, by the metrics {', '.join(read)}{by_epoch}"
 
 
 def _table(*headings: str) -> Table:

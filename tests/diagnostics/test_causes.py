@@ -13,11 +13,6 @@ from diagnostics.findings import Finding, Severity
 INFO, WARNING, FATAL = Severity
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng()
-
-
 def finding(kind: str, severity: Severity = WARNING, step: int = 0) -> Finding:
     return Finding(kind, severity, step, {}, "", "")
 
@@ -76,9 +71,36 @@ def test_a_remark_is_the_cause_only_where_nothing_graver_is() -> None:
     fatal = finding("not-learning", FATAL)
     low, dead = finding("learning-rate-too-low", WARNING), finding("dead-units", INFO)
     assert kinds(fatal, low, dead) == [("learning-rate-too-low", ["not-learning"]), ("dead-units", [])]
-    assert kinds(fatal, dead) == [("dead-units", ["not-learning"])]
-    assert attach([fatal, dead])[0].severity is FATAL
+    stuck = finding("plateau", WARNING)
+    assert kinds(stuck, dead) == [("dead-units", ["plateau"])]
+    assert attach([stuck, dead])[0].severity is WARNING
     assert kinds(low, dead) == [("learning-rate-too-low", []), ("dead-units", [])]
+
+
+def test_a_remark_does_not_become_fatal_but_is_named_as_the_likely_cause() -> None:
+    fatal, dead = finding("not-learning", FATAL), finding("dead-units", INFO, 7)
+    first, second = attach([dead, fatal])
+    assert (first.kind, first.severity, first.consequences) == ("not-learning", FATAL, ())
+    assert first.cause == "likely because of dead-units (step 7)"
+    assert (second.kind, second.severity) == ("dead-units", WARNING)
+
+
+def test_what_is_grave_stands_before_the_remark_that_its_chain_ends_in() -> None:
+    blind, fatal = finding("constant-predictions", WARNING), finding("not-learning", FATAL)
+    inputs, dead = finding("unscaled-inputs", INFO), finding("dead-units", INFO)
+    first, second = attach([fatal, dead, inputs, blind])
+    assert (first.kind, first.severity) == ("constant-predictions", FATAL)
+    assert [c.kind for c in first.consequences] == ["not-learning"]
+    assert "likely because of unscaled-inputs" in first.cause
+    assert (second.kind, second.severity) == ("unscaled-inputs", WARNING)
+    assert [(c.kind, c.severity) for c in second.consequences] == [("dead-units", INFO)]
+
+
+def test_a_remark_between_two_illnesses_passes_the_cause_on() -> None:
+    grave, dead, fatal = finding("head-mismatch"), finding("dead-units", INFO), finding("not-learning", FATAL)
+    (cause,) = attach([fatal, dead, grave])
+    assert (cause.kind, cause.severity) == ("head-mismatch", FATAL)
+    assert [c.kind for c in cause.consequences] == ["not-learning", "dead-units"]
 
 
 def test_what_came_later_is_no_cause() -> None:
@@ -102,7 +124,7 @@ def test_strangers_stay_side_by_side_the_gravest_first() -> None:
     assert attach([]) == ()
 
 
-def test_nothing_is_lost_and_attaching_again_changes_nothing(rng: np.random.Generator) -> None:
+def test_nothing_is_lost_and_the_gravest_comes_first(rng: np.random.Generator) -> None:
     for _ in range(200):
         names = rng.choice([*RANK, "crashed", "overfitting"], int(rng.integers(0, 9)))
         found = [finding(str(name), Severity(int(rng.integers(3))), int(rng.integers(500))) for name in names]

@@ -12,11 +12,6 @@ import pytest
 from diagnostics.data import describe_data, largest_share
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng()
-
-
 def classes(rng: np.random.Generator, n: int = 2000, k: int = 5) -> tuple[Any, Any]:
     return rng.normal(size=(n, 8)), rng.integers(0, k, n)
 

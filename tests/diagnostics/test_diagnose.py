@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chance import often
+from loss_curves import Curve, N, T, noisy
 
 from diagnostics import RULES, Finding, Report, Rule, Severity, Signals, Verdict, diagnose
 from diagnostics.causes import flatten
@@ -15,15 +17,7 @@ from diagnostics.findings import Facts
 from diagnostics.report import from_dict, to_dict, to_markdown, to_text
 from diagnostics.signals import Series
 
-Curve = np.ndarray[Any, np.dtype[np.float64]]
 Make = Callable[[np.random.Generator], Curve]
-
-N = 600
-T = np.arange(N)
-
-
-def noisy(x: Curve, rng: np.random.Generator, share: float = 0.05) -> Curve:
-    return x * (1 + share * rng.normal(size=len(x)))
 
 
 def jump(rng: np.random.Generator) -> int:
@@ -36,6 +30,13 @@ DIVERGING: dict[str, Make] = {
     "jumps at once and stays": lambda r: noisy(np.where(T < 1, 2.3, 100.0), r),
     "jumps and creeps on upwards": lambda r: noisy(np.where(T < 50, 2.3, 10 + T / 50), r),
 }
+KNOWN: Facts = {"trivial_loss": 2.3, "total_steps": N}
+STEPPED_TOO_FAR = ["diverging", "learning-rate-too-high", "not-learning"]
+FOUND = {
+    **dict.fromkeys(DIVERGING, STEPPED_TOO_FAR),
+    "jumps at once and stays": ["bad-init-scale", *STEPPED_TOO_FAR],
+}
+"""All that is found with a warning or worse: one cause, and what follows from it."""
 
 HEALTHY: dict[str, Make] = {
     "learns": lambda r: noisy(2.3 * np.exp(-T / 100) + 0.05, r),
@@ -53,9 +54,21 @@ def of_loss(loss: Curve) -> Signals:
     return Signals.of({"loss": (range(len(loss)), loss)})
 
 
+ON_ITS_WAY_BACK = ("catapult", "learning-rate-too-high")
+"""A loss far above its start may come back or not: until it does, this curve is warned of, and no more."""
+
+REMARKS = {"still-improving", "loss-spike", "underfitting", "plateau"}
+"""What may be told of them as a remark: none of these asks for anything."""
+
+
+def of_severity(report: Report, *severities: Severity) -> list[str]:
+    """The kinds that were found with one of these severities, consequences among them."""
+    return sorted(f.kind for f in flatten(report.findings) if f.severity in severities)
+
+
 def kinds(signals: Signals, **facts: Any) -> list[str]:
     """Every kind that was found with a warning or worse, consequences among them."""
-    return [f.kind for f in flatten(diagnose(signals, facts).findings) if f.severity > Severity.INFO]
+    return of_severity(diagnose(signals, facts), Severity.WARNING, Severity.FATAL)
 
 
 def the(report: Report, kind: str) -> Finding:
@@ -64,40 +77,50 @@ def the(report: Report, kind: str) -> Finding:
 
 
 @pytest.mark.parametrize("name", DIVERGING)
-def test_a_loss_that_leaves_its_level_is_found(name: str) -> None:
-    for _ in range(10):
-        report = diagnose(of_loss(DIVERGING[name](np.random.default_rng())), {"trivial_loss": 2.3})
+def test_a_loss_that_leaves_its_level_is_found(name: str, rng: np.random.Generator) -> None:
+    exactly = []
+    for _ in range(50):
+        report = diagnose(of_loss(DIVERGING[name](rng)), KNOWN)
+        found = of_severity(report, Severity.WARNING, Severity.FATAL)
+        assert set(FOUND[name]) <= set(found) <= {*FOUND[name], "oscillating"}
+        exactly.append(found == FOUND[name])
+        assert len([finding for finding in report.findings if finding.severity > Severity.INFO]) == 1
         assert the(report, "diverging").severity is Severity.FATAL
         assert report.verdict is Verdict.DIVERGED
         assert report.fatal is not None
+    assert often(exactly, 0.995)  # noise far up may look like swings; measured: 2 of 1,200, and none
 
 
 @pytest.mark.parametrize("name", HEALTHY)
-def test_a_loss_that_is_in_order_is_left_alone_at_every_step(name: str) -> None:
-    facts = {} if name == "starts huge and falls" else {"trivial_loss": 2.3}
-    expected = {"not-learning"} if name == "does not learn at all" else set()
-    for _ in range(5):
-        signals = of_loss(HEALTHY[name](np.random.default_rng()))
+def test_a_loss_that_is_in_order_is_left_alone_at_every_step(name: str, rng: np.random.Generator) -> None:
+    facts = {} if name == "starts huge and falls" else KNOWN
+    fatal = ["not-learning"] if name == "does not learn at all" else []
+    given_up = []
+    for _ in range(10):
+        signals = of_loss(HEALTHY[name](rng))
         for step in range(20, N, 20):
             report = diagnose(signals.until(step), facts)
-            assert report.fatal is None or report.fatal.kind in expected
-            away = signals["loss"].values[step] > 1.5 * signals["loss"].values[0]  # it may come back, or not
-            assert away or set(kinds(signals.until(step), **facts)) <= expected, step
+            assert of_severity(report, Severity.FATAL) in ([], fatal), step
+            given_up.append(report.fatal is not None)
+            away = signals["loss"].values[step] > 1.5 * signals["loss"].values[0]
+            warned = [ON_ITS_WAY_BACK[1]] if away and name == ON_ITS_WAY_BACK[0] else fatal
+            assert of_severity(report, Severity.WARNING) in ([], warned), step
+            assert set(of_severity(report, Severity.INFO)) <= REMARKS, step
+    assert any(given_up) == bool(fatal)
 
 
-def test_divergence_is_called_at_its_onset_and_soon() -> None:
+def test_divergence_is_called_at_its_onset_and_soon(rng: np.random.Generator) -> None:
     for _ in range(10):
-        rng = np.random.default_rng()
         at = jump(rng)
         loss = noisy(np.where(at > T, 2.3 * np.exp(-T / 80), 40.0), rng)
+        assert all(kinds(of_loss(loss[:n]), trivial_loss=2.3) == [] for n in range(0, at, 5))
         called = next(n for n in range(at, N) if "diverging" in kinds(of_loss(loss[:n]), trivial_loss=2.3))
         assert abs(the(diagnose(of_loss(loss[:called])), "diverging").step - at) <= 10
-        assert called - at <= 140
+        assert called - at <= 60
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_loss_that_is_not_finite_is_found_at_its_step(bad: float) -> None:
-    rng = np.random.default_rng()
+def test_a_loss_that_is_not_finite_is_found_at_its_step(bad: float, rng: np.random.Generator) -> None:
     loss = noisy(2.3 * np.exp(-T / 100), rng)
     step = int(rng.integers(0, N))
     loss[step:] = bad
@@ -144,14 +167,11 @@ VERDICTS: dict[str, tuple[Verdict, Make, Make]] = {
 
 
 @pytest.mark.parametrize("name", VERDICTS)
-def test_verdicts_of_finished_trainings(name: str) -> None:
+def test_verdicts_of_finished_trainings(name: str, rng: np.random.Generator) -> None:
     verdict, train, val = VERDICTS[name]
-    right = 0
-    for _ in range(40):
-        rng = np.random.default_rng()
-        facts: Facts = {"ended": "finished", "trivial_loss": 2.3}
-        right += diagnose(evaluated(train(rng), val(rng)), facts).verdict is verdict
-    assert right >= 36
+    facts: Facts = {"ended": "finished", "trivial_loss": 2.3}
+    right = [diagnose(evaluated(train(rng), val(rng)), facts).verdict is verdict for _ in range(100)]
+    assert often(right, 0.97 if name == "up and down" else 0.99)  # measured: 99 %, and 300 of 300
 
 
 def test_verdicts_of_trainings_that_did_not_finish() -> None:
@@ -162,8 +182,7 @@ def test_verdicts_of_trainings_that_did_not_finish() -> None:
     assert diagnose(Signals(), {"ended": "finished"}).verdict is Verdict.INCOMPLETE
 
 
-def test_live_equals_replay() -> None:
-    rng = np.random.default_rng()
+def test_live_equals_replay(rng: np.random.Generator) -> None:
     for curve in (*DIVERGING.values(), *HEALTHY.values()):
         whole = of_loss(curve(rng))
         live = Signals()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chance import often
 
 from diagnostics import Finding, Report, Severity, Signals, Verdict, diagnose
 from diagnostics.evidence.course import blocks_of
@@ -14,11 +15,6 @@ from diagnostics.report import to_text
 from diagnostics.wording import sentence
 
 FINISHED = {"ended": "finished", "trivial_loss": 2.3}
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng()
 
 
 def epochs(train: list[float], rng: np.random.Generator | None = None, **more: list[float]) -> Signals:
@@ -68,8 +64,11 @@ def test_a_slow_fall_from_above_the_level_of_guessing_is_no_standstill(rng: np.r
 
 
 def test_a_fall_that_is_next_to_nothing_is_not_learning(rng: np.random.Generator) -> None:
-    report = diagnose(epochs([2.306, 2.304, 2.303, 2.302], rng), FINISHED | {"trivial_loss": 2.302})
-    assert report.verdict is Verdict.NOT_LEARNING
+    verdicts = [
+        diagnose(epochs([2.306, 2.304, 2.303, 2.302], rng), FINISHED | {"trivial_loss": 2.302}).verdict
+        for _ in range(100)
+    ]
+    assert often((verdict is Verdict.NOT_LEARNING for verdict in verdicts), 0.95)  # measured: 98.4 %
 
 
 def test_the_first_line_names_the_trouble_below_it() -> None:
@@ -77,7 +76,8 @@ def test_the_first_line_names_the_trouble_below_it() -> None:
     report = diagnose(signals, FINISHED)
     trouble = Finding("learning-rate-too-high", Severity.WARNING, 3, {}, "a cause", "a remedy")
     words = sentence(Report(Verdict.CONVERGED, (trouble,), report.statistics))
-    assert words.startswith("but poorly: the training loss is 1.39 after")
+    assert words.startswith("the training loss is 1.39 after")
+    assert ", only 40 % below the trivial predictor's 2.3" in words
     assert words.endswith("; see learning-rate-too-high below")
     assert "below" not in sentence(Report(Verdict.CONVERGED, (), report.statistics)).split("2.3")[1]
     own = Finding("not-learning", Severity.FATAL, 3, {}, "a cause", "a remedy")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chance import often
 
 from diagnostics.evidence.course import Curve, blocks_of
 from diagnostics.evidence.forecast import FEWEST, forecast
@@ -18,24 +19,21 @@ def curve_of(loss: Array) -> Curve:
     return blocks_of(Signals.of({"loss": (range(len(loss)), loss)}), "loss")
 
 
-def test_the_interval_holds_the_future_of_a_power_law() -> None:
-    held = {1.5: 0, 2.0: 0}
-    for _ in range(100):
-        rng = np.random.default_rng()
+def test_the_interval_holds_the_future_of_a_power_law(rng: np.random.Generator) -> None:
+    held: dict[float, list[bool]] = {1.5: [], 2.0: []}
+    for _ in range(150):
         n = int(rng.integers(200, 3000))
         t = np.arange(2 * n) + 1.0
         true = rng.uniform(0, 1) + rng.uniform(1, 5) * t ** -rng.uniform(0.2, 1.2)
         law = forecast(curve_of((true * (1 + rng.uniform(0.01, 0.2) * rng.normal(size=2 * n)))[:n]))
-        assert law is not None
-        for times in held:
-            seen = law.at(times)
-            assert seen.low <= seen.loss <= seen.high
-            held[times] += seen.low <= true[int(times * n) - 1] <= seen.high
-    assert min(held.values()) >= 85
+        for times, hits in held.items():
+            seen = None if law is None else law.at(times)
+            assert seen is None or seen.low <= seen.loss <= seen.high
+            hits.append(seen is not None and seen.low <= true[int(times * n) - 1] <= seen.high)
+    assert all(often(hits, 0.97) for hits in held.values())  # 90 % are promised; measured: 98.7 and 99.2 %
 
 
-def test_a_smooth_power_law_is_found_again() -> None:
-    rng = np.random.default_rng()
+def test_a_smooth_power_law_is_found_again(rng: np.random.Generator) -> None:
     a, b, c = rng.uniform(1, 4), rng.uniform(0.3, 1), rng.uniform(0.2, 1)
     t = np.arange(4000) + 1.0
     law = forecast(curve_of(c + a * t**-b))
@@ -43,15 +41,16 @@ def test_a_smooth_power_law_is_found_again() -> None:
     assert law.at(2).loss == pytest.approx(c + a * 8000**-b, rel=0.05)
 
 
-def test_a_warm_up_and_a_catapult_are_left_out() -> None:
+def test_a_warm_up_and_a_catapult_are_left_out(rng: np.random.Generator) -> None:
     t = np.arange(3000) + 1.0
-    rng = np.random.default_rng()
-    true = 0.5 + 20 * t**-0.5
+    true, future = 0.5 + 20 * t**-0.5, 0.5 + 20 * 4500**-0.5
     begun = np.where(t < 200, 30 * np.exp(-((t - 100) ** 2) / 2000) + 2, true)
-    law = forecast(curve_of(begun * (1 + 0.05 * rng.normal(size=3000))))
-    assert law is not None
-    seen = law.at(1.5)
-    assert seen.low <= 0.5 + 20 * 4500**-0.5 <= seen.high
+    held = []
+    for _ in range(100):
+        law = forecast(curve_of(begun * (1 + 0.05 * rng.normal(size=3000))))
+        seen = None if law is None else law.at(1.5)
+        held.append(seen is not None and seen.low <= future <= seen.high)
+    assert often(held, 0.96)  # measured: 97.8 %
 
 
 @pytest.mark.parametrize(
@@ -67,8 +66,7 @@ def test_no_forecast_of_what_is_no_such_thing(loss: Array) -> None:
     assert forecast(curve_of(loss)) is None
 
 
-def test_a_flat_curve_stays_flat_and_a_positive_one_positive() -> None:
-    rng = np.random.default_rng()
+def test_a_flat_curve_stays_flat_and_a_positive_one_positive(rng: np.random.Generator) -> None:
     law = forecast(curve_of(2.3 + 0.1 * rng.normal(size=1500)))
     if law is not None:
         assert law.at(2).loss == pytest.approx(2.3, abs=0.1)

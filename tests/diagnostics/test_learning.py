@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chance import often, seldom
 
-from diagnostics.evidence.learning import guesses_better, level, standing, trivial_loss
+from diagnostics.evidence.guessing import guesses_better, trivial_loss
+from diagnostics.evidence.learning import level, standing
 from diagnostics.evidence.movement import effort, movement, standstill
 from diagnostics.evidence.trends import mean_blocks
 from diagnostics.signals import Series, Signals
@@ -19,11 +21,6 @@ Curve = np.ndarray[Any, np.dtype[np.float64]]
 N = 600
 T = np.arange(N)
 TRIVIAL = {"trivial_loss": 2.3, "total_steps": N}
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng()
 
 
 def noisy(x: Curve, rng: np.random.Generator, share: float = 0.05) -> Curve:
@@ -50,16 +47,17 @@ def test_a_training_that_learns_is_neither_stuck_nor_worse(rng: np.random.Genera
             place = standing(signals.until(step), TRIVIAL)
             assert place.known and place.learns, (share, step)
             assert not place.stuck and not place.worse
-            assert place.best <= place.now * 1.2 and place.start == pytest.approx(2.3, rel=0.3)
+            assert place.best <= place.now * 1.2
+            assert place.start == pytest.approx(2.3, rel=0.2 if share < 0.3 else 0.7)
 
 
 def test_a_training_at_the_level_of_guessing_is_stuck(rng: np.random.Generator) -> None:
-    stuck = 0
-    for _ in range(20):
+    stuck = []
+    for _ in range(200):
         place = standing(of(noisy(np.full(N, 2.3), rng)), TRIVIAL)
         assert place.known and not place.learns and not place.worse
-        stuck += place.stuck
-    assert stuck >= 17  # chance makes a few look as if they began to fall
+        stuck.append(place.stuck)
+    assert often(stuck, 0.95)  # the others look by chance as if they began to fall; measured: 97.3 %
 
 
 def test_a_slow_but_sure_improvement_is_neither_stuck_nor_learnt(rng: np.random.Generator) -> None:
@@ -80,11 +78,9 @@ def test_a_loss_far_above_its_start_is_worse_and_one_on_its_way_back_is_not(rng:
 def test_single_samples_of_a_regression_that_stands_still_do_not_look_like_learning(
     rng: np.random.Generator,
 ) -> None:
-    learns = sum(
-        standing(of(rng.normal(size=N) ** 2), {"trivial_loss": 1.0, "task": "regression"}).learns
-        for _ in range(40)
-    )
-    assert learns <= 2
+    facts = {"trivial_loss": 1.0, "task": "regression"}
+    learns = [standing(of(rng.normal(size=N) ** 2), facts).learns for _ in range(200)]
+    assert seldom(learns, 0.03)  # measured: 1.6 %
 
 
 def test_evaluations_count_where_dropout_makes_the_steps_look_bad(rng: np.random.Generator) -> None:

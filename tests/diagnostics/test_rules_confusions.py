@@ -11,7 +11,7 @@ from made_up import DUE, TRIVIAL, due, evaluated, none_found, the_finding, train
 from diagnostics import Series, Severity, Signals
 from diagnostics.causes import EXPLAINS
 from diagnostics.evidence.noise_scale import noise_scale
-from diagnostics.evidence.steps import of_weights
+from diagnostics.evidence.words import of_weights
 from diagnostics.rules import (
     bad_init_scale,
     batch_too_large,

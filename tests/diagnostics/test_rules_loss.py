@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from chance import often, seldom
+from loss_curves import FACTS, Curve, N, T, falling, layered, noisy, of, said
 
 from diagnostics.findings import Finding, Severity
 from diagnostics.measuring.thinning import thin
@@ -20,59 +22,6 @@ from diagnostics.rules import (
     plateau,
 )
 from diagnostics.signals import Series, Signals
-
-Curve = np.ndarray[Any, np.dtype[np.float64]]
-
-N = 600
-T = np.arange(N)
-FACTS: dict[str, float | int | str] = {
-    "trivial_loss": 2.3,
-    "total_steps": N,
-    "task": "classification",
-    "outputs": 10,
-}
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng()
-
-
-def noisy(x: Curve, rng: np.random.Generator, share: float = 0.05) -> Curve:
-    return x * (1 + share * rng.normal(size=len(x)))
-
-
-def of(loss: Curve, **more: tuple[Any, Any]) -> Signals:
-    return Signals.of({"loss": (range(len(loss)), loss), **more})
-
-
-def layered(
-    loss: Curve, ratio: float | Curve = 0.003, gradient: float | Curve = 0.1, every: int = 5, **more: Any
-) -> Signals:
-    """Two matrices of norm 10 with these updates and gradients over them, looked at every few steps."""
-    due = np.arange(0, len(loss), every)
-
-    def series(values: float | Curve, names: tuple[str, ...]) -> Series:
-        column = np.broadcast_to(np.asarray(values, float), (len(due),))
-        return Series(due, np.repeat(column[:, None], 2, axis=1) if names else column, names)
-
-    names = ("hidden1.linear.weight", "head.weight")
-    rows = {
-        "weight_norm": series(10.0, names),
-        "update_norm": series(10.0 * np.asarray(ratio), names),
-        "grad_norm": series(10.0 * np.asarray(gradient), names),
-        "total_grad_norm": series(14.1 * np.asarray(gradient), ()),
-    }
-    return Signals({**of(loss, **more), **rows})
-
-
-def said(rule: Any, signals: Signals, facts: Mapping[str, Any] = FACTS) -> list[Finding]:
-    return list(rule.RULE.check(signals, {**facts, **signals.facts}))
-
-
-def falling(rng: np.random.Generator) -> Curve:
-    return noisy(2.3 * np.exp(-T / 100) + 0.05, rng)
-
 
 HEALTHY: dict[str, Callable[[np.random.Generator], Curve]] = {
     "learns": falling,
@@ -136,24 +85,32 @@ def test_a_divergence_is_found_in_the_thinned_rows_of_a_long_training(rng: np.ra
 
 
 def test_a_training_that_stands_at_the_level_of_guessing_is_given_up(rng: np.random.Generator) -> None:
-    called = 0
-    for _ in range(10):
+    called = []
+    for _ in range(100):
         found = said(not_learning, layered(noisy(np.full(N, 2.3), rng, 0.02)))
-        called += len(found)
-        for finding in found:
-            assert finding.severity is Severity.FATAL
-            assert "no better than the 2.3" in finding.cause
-    assert called >= 8
+        called.append(len(found) == 1 and is_given_up(found[0]))
+    assert often(called, 0.98)  # measured: 99.9 %
+
+
+def is_given_up(finding: Finding, why: str = "", remedy: str = "") -> bool:
+    """Whether it ends the training, for this reason; one that seems to be better by chance goes on."""
+    guesses = "no better than the 2.3 of always giving the same answer" in finding.cause
+    fatal = finding.severity is Severity.FATAL
+    return fatal and guesses and finding.cause.endswith(why) and remedy in finding.remedy
 
 
 HOPELESS: dict[str, tuple[dict[str, Any], str, str]] = {
-    "no gradient": ({"ratio": 0.0, "gradient": 0.0}, "no gradient arrives", "init"),
+    "no gradient": ({"ratio": 0.0, "gradient": 0.0}, "; no gradient arrives at any of its layers", "init"),
     "huge steps": (
         {"ratio": 0.8},
-        "as large as its weights",
+        "; its steps are as large as its weights",
         "lower the learning rate from 0.3 to about 0.003",
     ),
-    "no movement": ({"ratio": 2e-6}, "no layer moves", "raise the learning rate from 0.3 to about 3e+01"),
+    "no movement": (
+        {"ratio": 2e-6},
+        "; at this pace no layer moves as far as it must in the whole budget",
+        "raise the learning rate from 0.3 to about 3e+01",
+    ),
 }
 
 
@@ -161,17 +118,16 @@ HOPELESS: dict[str, tuple[dict[str, Any], str, str]] = {
 def test_what_shows_that_waiting_is_of_no_use_is_said_early(name: str, rng: np.random.Generator) -> None:
     settings, why, remedy = HOPELESS[name]
     called = []
-    for _ in range(10):
+    for _ in range(100):
         loss, rate = noisy(np.full(100, 2.3), rng, 0.02), (range(100), np.full(100, 0.3))
-        called += said(not_learning, layered(loss, **settings, learning_rate=rate))
-    assert len(called) >= 6
-    assert all(why in f.cause and remedy in f.remedy for f in called)
+        found = said(not_learning, layered(loss, **settings, learning_rate=rate))
+        called.append(len(found) == 1 and is_given_up(found[0], why, remedy))
+    assert often(called, 0.87)  # else the loss looks by chance as if it began to fall; measured: 90.7 %
 
 
 def test_a_training_that_answers_blindly_is_given_up_and_one_that_wakes_up_is_not(
     rng: np.random.Generator,
 ) -> None:
-    loss = noisy(np.full(120, 2.3), rng, 0.01)
     due = range(0, 120, 5)
     blind: dict[str, Any] = {
         "answer_spread": (due, np.full(24, 1e-9)),
@@ -180,10 +136,14 @@ def test_a_training_that_answers_blindly_is_given_up_and_one_that_wakes_up_is_no
     blind["batch_size"] = (due, np.full(24, 32.0))
     single = {**blind, "batch_size": (due, np.ones(24))}  # of one answer there is no spread
     waking = {**blind, "answer_spread": (due, 1e-9 * 2.0 ** np.arange(24))}
-    found = [f for _ in range(10) for f in said(not_learning, layered(noisy(loss, rng, 0.01), **blind))]
-    assert len(found) >= 5 and "the same answer to every input" in found[0].cause
-    assert said(not_learning, layered(loss, **waking)) == []
-    assert said(not_learning, layered(loss, **single)) == []
+    called = []
+    for _ in range(100):
+        loss = noisy(np.full(120, 2.3), rng, 0.014)
+        found = said(not_learning, layered(loss, **blind))
+        called.append(len(found) == 1 and is_given_up(found[0], "; it gives the same answer to every input"))
+        assert said(not_learning, layered(loss, **waking)) == []
+        assert said(not_learning, layered(loss, **single)) == []
+    assert often(called, 0.88)  # measured: 91.8 %
 
 
 def test_nothing_is_said_where_the_trivial_loss_is_unknown(rng: np.random.Generator) -> None:
@@ -203,7 +163,8 @@ def test_a_jump_that_came_back_is_a_remark(rng: np.random.Generator) -> None:
 
 
 def test_the_noise_of_single_samples_is_no_row_of_spikes(rng: np.random.Generator) -> None:
-    assert said(loss_spike, of(rng.normal(size=N) ** 2)) == []
+    found = [len(said(loss_spike, of(rng.normal(size=N) ** 2))) > 0 for _ in range(200)]
+    assert seldom(found, 0.01)  # measured: 8 of 3,000
 
 
 # ---------------------------------------------------------------- oscillating
@@ -235,14 +196,19 @@ def test_noise_is_no_swing(rng: np.random.Generator) -> None:
 def test_a_standstill_above_the_other_trials_is_a_warning_and_alone_a_remark(
     rng: np.random.Generator,
 ) -> None:
-    signals = layered(noisy(1.5 + 0.8 * np.exp(-T / 50), rng, 0.02))
-    (finding,) = said(plateau, signals, {**FACTS, "sibling_train_loss": 0.2})
-    assert finding.severity is Severity.WARNING and "other trials of this study reached 0.2" in finding.cause
-    (finding,) = said(plateau, signals)
-    assert finding.severity is Severity.INFO
+    val_loss = Series(np.array([599]), np.array([1.55]))
     near = {**FACTS, "sibling_train_loss": 0.2, "sibling_val_loss": 1.5}
-    validated = Signals({**signals, "val_loss": Series(np.array([599]), np.array([1.55]))})
-    assert said(plateau, validated, near)[0].severity is Severity.INFO
+    called = []
+    for _ in range(100):
+        signals = layered(noisy(1.5 + 0.8 * np.exp(-T / 50), rng, 0.02))
+        among = said(plateau, signals, {**FACTS, "sibling_train_loss": 0.2})
+        alone = said(plateau, signals)
+        validated = said(plateau, Signals({**signals, "val_loss": val_loss}), near)
+        assert {f.severity for f in among} <= {Severity.WARNING}
+        assert all("other trials of this study reached 0.2" in f.cause for f in among)
+        assert {f.severity for f in (*alone, *validated)} <= {Severity.INFO}
+        called.append(len(among) == len(alone) == len(validated) == 1)
+    assert often(called, 0.97)  # else the last half looks by chance as if it fell; measured: 98.8 %
 
 
 def test_what_still_falls_or_is_low_is_no_plateau(rng: np.random.Generator) -> None:

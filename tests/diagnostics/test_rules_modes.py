@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chance import seldom
 from made_up import (
     DUE,
     EVALUATED,
@@ -23,11 +24,6 @@ from diagnostics import Rule, Series, Severity, Signals
 from diagnostics.rules import constant_predictions, dropout_too_high, mode_mismatch
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng()
-
-
 def with_dropout(rng: np.random.Generator, loss: float, evaluated: Array) -> Signals:
     values = loss * np.exp(0.02 * rng.normal(size=STEPS))
     rows = {"loss": (range(STEPS), values), "train_loss": (EVALUATED, evaluated)}
@@ -38,19 +34,24 @@ def test_dropout_that_lets_nothing_be_learnt(rng: np.random.Generator) -> None:
     signals = with_dropout(rng, TRIVIAL, np.full(10, 0.99 * TRIVIAL))
     finding = the_finding(dropout_too_high.RULE, signals, dropout=0.9)
     assert finding.severity is Severity.WARNING
-    assert "takes 90% of the units away" in finding.cause and "from 0.9 to about 0.3" in finding.remedy
+    assert "takes 90 % of the units away" in finding.cause and "from 0.9 to about 0.3" in finding.remedy
 
 
 def test_dropout_that_makes_a_network_underfit(rng: np.random.Generator) -> None:
-    signals = with_dropout(rng, 2.1, 1.3 + 0.01 * rng.normal(size=10))
-    assert the_finding(dropout_too_high.RULE, signals, dropout=0.5).severity is Severity.WARNING
+    found = []
+    for _ in range(100):
+        signals = with_dropout(rng, 2.1, 1.3 + 0.01 * rng.normal(size=10))
+        found.append(none_found(dropout_too_high.RULE, signals, dropout=0.5))
+        if not found[-1]:
+            assert the_finding(dropout_too_high.RULE, signals, dropout=0.5).severity is Severity.WARNING
+    assert seldom(found, 0.06)  # that the evaluations look as if they still fell; measured: 3.1 %
 
 
 def test_dropout_as_a_function_shows_by_its_zeros(rng: np.random.Generator) -> None:
     inputs = ("hidden2.input", "head.input")
     z, d = due((0.9, 0.9), inputs), Series(np.array([64]), np.zeros((1, 2)), inputs)
     signals = Signals({**with_dropout(rng, TRIVIAL, np.full(10, TRIVIAL)), "zero_share": z, "dead_share": d})
-    assert "80% of the units" in the_finding(dropout_too_high.RULE, signals).cause
+    assert "80 % of the units" in the_finding(dropout_too_high.RULE, signals).cause
     died = np.full((len(DUE), 2), 0.95)
     died[:4] = 0.5
     later = Signals({**signals, "zero_share": due(died, inputs)})

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chance import often
 from made_up import (
     DUE,
     LAYERS,
@@ -21,12 +22,6 @@ from made_up import (
 
 from diagnostics import Rule, Series, Severity, Signals
 from diagnostics.rules import bad_init_scale, dead_units, saturated_activations, symmetric_units
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng()
-
 
 RELU = ("hidden1.activation", "hidden2.activation")
 
@@ -56,15 +51,17 @@ def test_a_layer_that_is_dead_as_a_whole(rng: np.random.Generator) -> None:
     assert "lower learning_rate from 0.01 to about 0.001" in finding.remedy
 
 
-def test_a_layer_that_is_dead_from_the_start_is_called_soon(
-    rng: np.random.Generator,
-) -> None:
+def test_a_layer_that_is_dead_from_the_start_is_called_soon(rng: np.random.Generator) -> None:
     gradients = due((0.0, 0.0, 0.3), MATRICES)
-    signals = with_units(rng, False, (1.0, 1.0), (1.0, 1.0), grad_norm=gradients)
-    assert the_finding(dead_units.RULE, signals.until(2)).severity is Severity.INFO
-    early = the_finding(dead_units.RULE, signals.until(64))
-    assert (early.severity, early.step, early.layers) == (Severity.WARNING, 0, RELU)
-    assert "biases" in early.remedy
+    warned = []
+    for _ in range(100):
+        signals = with_units(rng, False, (1.0, 1.0), (1.0, 1.0), grad_norm=gradients)
+        assert the_finding(dead_units.RULE, signals.until(2)).severity is Severity.INFO
+        early = the_finding(dead_units.RULE, signals.until(64))
+        assert (early.step, early.layers) == (0, RELU)
+        assert "biases" in early.remedy
+        warned.append(early.severity is Severity.WARNING)
+    assert often(warned, 0.93)  # else the loss looks by chance as if it began to fall; measured: 95.6 %
 
 
 def test_fewer_live_units_than_classes_hamper_a_training_that_learns_little(rng: np.random.Generator) -> None:

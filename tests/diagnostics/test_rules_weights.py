@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from stepping import DUE, MATRICES, TRIVIAL, Array, N, Training, findings, grave, masked, only, shrink
 
-from diagnostics import Severity
+from diagnostics import Series, Severity, Signals
 from diagnostics.rules import (
     clipping_dominates,
     frozen_layers,
@@ -243,3 +243,29 @@ def test_parameters_that_no_optimizer_holds_are_named() -> None:
     assert only(unoptimized_parameters.RULE, training).layers == ("hidden0.weight", "hidden0.bias")
     training.facts["unoptimized"] = ""
     assert findings(unoptimized_parameters.RULE, training.signals()) == []
+
+
+def test_only_the_first_of_many_parameters_are_known_by_name() -> None:
+    training = Training()
+    training.facts["unoptimized"] = "hidden0.weight,hidden0.bias,..."
+    (finding,) = findings(unoptimized_parameters.RULE, training.signals())
+    assert "no optimizer holds more than 2 of the trainable parameters" in finding.cause
+    assert finding.layers == ("hidden0.weight", "hidden0.bias")
+
+
+@pytest.mark.parametrize("why", ["no gradient comes back", "the loop moves it"])
+def test_a_copy_that_is_not_trained_is_left_alone(why: str) -> None:
+    training = Training()
+    training.does_not_learn()
+    signals, copy = training.signals(), ("teacher.fc.weight", "teacher.fc.bias", "teacher.norm.weight")
+    reached = (*signals["output_grad"].layers, *(("teacher.fc",) if why == "the loop moves it" else ()))
+    w = training._noisy(np.full(len(DUE), 8.0), 0.1) if why == "the loop moves it" else np.full(len(DUE), 8.0)
+    series = {
+        "weight_norm": Series(DUE, np.c_[training.w, w], (*MATRICES, copy[0])),
+        "output_grad": Series(DUE, np.ones((len(DUE), len(reached))), reached),
+    }
+    facts = {**signals.facts, "unoptimized": ",".join(copy)}
+    assert findings(unoptimized_parameters.RULE, Signals({**signals, **series}, facts)) == []
+    facts["unoptimized"] += ",hidden0.bias"
+    (finding,) = findings(unoptimized_parameters.RULE, Signals({**signals, **series}, facts))
+    assert (finding.severity, finding.layers) == (Severity.WARNING, ("hidden0.bias",))

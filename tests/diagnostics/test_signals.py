@@ -10,11 +10,6 @@ import pytest
 from diagnostics import Series, Signals
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng()
-
-
 def some_signals(rng: np.random.Generator) -> Signals:
     n = int(rng.integers(3, 40))
     steps = np.sort(rng.integers(0, 100, n))

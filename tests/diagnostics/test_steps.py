@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from diagnostics import Series, Signals
-from diagnostics.evidence.steps import common_rows, depth_falls, middle, short
+from diagnostics.evidence.rows import common_rows, middle
+from diagnostics.evidence.steps import depth_falls
+from diagnostics.evidence.words import short
 
 
 def test_rows_in_common_are_those_of_all_signals() -> None:

@@ -13,11 +13,6 @@ from diagnostics.signals import Series
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng()
-
-
 def block_of(t: int) -> tuple[int, int]:
     """The first and the last step of the block of a step."""
     size = 1

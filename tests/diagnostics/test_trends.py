@@ -11,11 +11,6 @@ import pytest
 from diagnostics.evidence.trends import block_medians, mann_kendall, mean_blocks, noise, theil_sen
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng()
-
-
 def test_theil_sen_is_the_median_of_all_slopes(rng: np.random.Generator) -> None:
     x = rng.normal(size=int(rng.integers(2, 30)))
     slopes = [(x[j] - x[i]) / (j - i) for i, j in itertools.combinations(range(len(x)), 2)]

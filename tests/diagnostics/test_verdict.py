@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chance import often, seldom
 
 from diagnostics import Finding, Report, Severity, Signals, Verdict, diagnose
 from diagnostics.evidence.course import Curve, course, trend
@@ -29,6 +30,9 @@ LOSSES: dict[Verdict, Make] = {
     Verdict.UNSTABLE: lambda r: 1.2 + 0.8 * np.sin(T / r.uniform(60, 90)) + 0.05 * r.normal(size=N),
 }
 FINISHED = {"ended": "finished", "trivial_loss": 2.3}
+RIGHT = {Verdict.CONVERGED: 0.94, Verdict.NOT_LEARNING: 0.97, Verdict.UNSTABLE: 0.83}
+"""How often the verdict is right at least, where chance can make the end of a curve fall: its trend is tested
+at 5 %, and a swing may end on its way down. Measured: 96, 98.7 and 87 %; of the others 300 of 300."""
 
 
 def of_loss(loss: Curve1d) -> Signals:
@@ -45,26 +49,24 @@ def warning(kind: str, severity: Severity = Severity.WARNING, *consequences: Fin
 
 
 @pytest.mark.parametrize("verdict", LOSSES, ids=str)
-def test_a_loop_that_never_evaluates_gets_a_verdict_too(verdict: Verdict) -> None:
-    verdicts = [
-        diagnose(of_loss(LOSSES[verdict](np.random.default_rng())), FINISHED).verdict for _ in range(12)
-    ]
-    assert verdicts.count(verdict) >= 10
+def test_a_loop_that_never_evaluates_gets_a_verdict_too(verdict: Verdict, rng: np.random.Generator) -> None:
+    right = [diagnose(of_loss(LOSSES[verdict](rng)), FINISHED).verdict is verdict for _ in range(100)]
+    assert often(right, RIGHT.get(verdict, 0.99))
 
 
-def test_without_a_trivial_loss_the_start_is_the_measure() -> None:
-    rng = np.random.default_rng()
-    falls = of_loss(0.4 + 1.9 * np.exp(-T / 100) + 0.1 * rng.normal(size=N))
+def test_without_a_trivial_loss_the_start_is_the_measure(rng: np.random.Generator) -> None:
+    falls = [0.4 + 1.9 * np.exp(-T / 100) + 0.1 * rng.normal(size=N) for _ in range(100)]
+    verdicts = [diagnose(of_loss(loss), {"ended": "finished"}).verdict for loss in falls]
+    assert set(verdicts) <= {Verdict.CONVERGED, Verdict.IMPROVING}
+    assert often((verdict is Verdict.CONVERGED for verdict in verdicts), 0.95)  # measured: 97 %
     stands = of_loss(2.3 + 0.1 * rng.normal(size=N))
-    assert diagnose(falls, {"ended": "finished"}).verdict is Verdict.CONVERGED
     report = diagnose(stands, {"ended": "finished"})
     assert report.verdict is Verdict.INCOMPLETE, "it may have begun at its best"
     assert "without the loss of guessing" in sentence(report)
     assert diagnose(stands, FINISHED).verdict is Verdict.NOT_LEARNING
 
 
-def test_a_training_that_runs_is_judged_by_what_is_known() -> None:
-    rng = np.random.default_rng()
+def test_a_training_that_runs_is_judged_by_what_is_known(rng: np.random.Generator) -> None:
     loss = 2.3 - 1.2 * T / N + 0.1 * rng.normal(size=N)
     assert diagnose(of_loss(loss[:15]), {"trivial_loss": 2.3}).verdict is Verdict.INCOMPLETE
     assert diagnose(of_loss(loss), {"trivial_loss": 2.3}).verdict is Verdict.IMPROVING
@@ -107,20 +109,18 @@ def test_a_gap_alone_is_no_verdict_of_overfitting() -> None:
     assert judge(evaluated(train_loss=curve), FINISHED, [gap])[0] is Verdict.CONVERGED
 
 
-def test_training_that_improves_while_validation_stands_still_has_converged() -> None:
+def test_training_that_improves_while_validation_stands_still_has_converged(rng: np.random.Generator) -> None:
     e = np.arange(30)
     verdicts = []
-    for _ in range(20):
-        rng = np.random.default_rng()
+    for _ in range(200):
         falls = 2.2 - 0.05 * e + 0.003 * rng.normal(size=30)
         stands = 1.5 + 0.7 * np.exp(-e / 3) + 0.01 * rng.normal(size=30)
         verdicts.append(judge(evaluated(train_loss=falls, val_loss=stands), FINISHED, [])[0])
         assert judge(evaluated(train_loss=falls, val_loss=falls), FINISHED, [])[0] is Verdict.IMPROVING
-    assert verdicts.count(Verdict.CONVERGED) >= 15
+    assert often((verdict is Verdict.CONVERGED for verdict in verdicts), 0.9)  # measured: 92.2 %
 
 
-def test_the_statistics_say_what_the_verdict_rests_on() -> None:
-    rng = np.random.default_rng()
+def test_the_statistics_say_what_the_verdict_rests_on(rng: np.random.Generator) -> None:
     e = np.arange(40)
     val = 0.5 + np.abs(e - 25) / 20
     found = diagnose(
@@ -139,15 +139,14 @@ def test_the_statistics_say_what_the_verdict_rests_on() -> None:
     assert all(isinstance(value, float) for value in found.values())
 
 
-def test_the_interval_of_a_slope_holds_what_it_promises() -> None:
-    held = 0
-    for _ in range(200):
-        rng = np.random.default_rng()
+def test_the_interval_of_a_slope_holds_what_it_promises(rng: np.random.Generator) -> None:
+    held = []
+    for _ in range(1000):
         t = np.cumsum(rng.integers(1, 20, size=25))
         slope = float(rng.normal())
         found = trend(Curve("x", t, slope * t + 30 * rng.normal(size=25)))
-        held += found.low <= slope <= found.high
-    assert 0.88 < held / 200 <= 1.0
+        held.append(found.low <= slope <= found.high)
+    assert often(held, 0.95) and seldom(held, 0.97)
 
 
 def test_evaluations_stand_for_the_training_when_there_are_enough() -> None:
@@ -162,9 +161,11 @@ def test_evaluations_stand_for_the_training_when_there_are_enough() -> None:
 
 
 @pytest.mark.parametrize("verdict", list(Verdict), ids=str)
-def test_every_verdict_has_a_sentence_with_and_without_statistics(verdict: Verdict) -> None:
+def test_every_verdict_has_a_sentence_with_and_without_statistics(
+    verdict: Verdict, rng: np.random.Generator
+) -> None:
     bare = sentence(Report(verdict, ()))
-    curve = LOSSES.get(verdict, LOSSES[Verdict.CONVERGED])(np.random.default_rng())
+    curve = LOSSES.get(verdict, LOSSES[Verdict.CONVERGED])(rng)
     report = diagnose(of_loss(curve), FINISHED)
     told = sentence(Report(verdict, report.findings, report.statistics))
     for words in (bare, told):

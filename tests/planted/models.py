@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -34,23 +35,33 @@ CALLS: dict[str, Callable[[Tensor], Tensor]] = {
 FLAT_NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
 
+@dataclass(frozen=True)
+class Look:
+    """What the hidden layers are made of, and how many numbers the head gives. An empty `norm` is none."""
+
+    width: int
+    depth: int
+    outputs: int
+    activation: str
+    norm: str
+    dropout: float
+
+
 class Mlp(nn.Module):
     """Layers of equal width, all of it modules."""
 
-    def __init__(
-        self, inputs: int, width: int, depth: int, outputs: int, activation: str, norm: str, dropout: float
-    ) -> None:
+    def __init__(self, inputs: int, look: Look) -> None:
         super().__init__()
         parts: list[nn.Module] = []
-        for i in range(depth):
-            parts.append(nn.Linear(inputs if i == 0 else width, width))
-            if norm:
-                parts.append(FLAT_NORMS[norm](width))
-            parts.append(MODULES[activation]())
-            if dropout:
-                parts.append(nn.Dropout(dropout))
+        for i in range(look.depth):
+            parts.append(nn.Linear(inputs if i == 0 else look.width, look.width))
+            if look.norm:
+                parts.append(FLAT_NORMS[look.norm](look.width))
+            parts.append(MODULES[look.activation]())
+            if look.dropout:
+                parts.append(nn.Dropout(look.dropout))
         self.body = nn.Sequential(*parts)
-        self.head = nn.Linear(width, outputs)
+        self.head = nn.Linear(look.width, look.outputs)
 
     def features(self, x: Tensor) -> Tensor:
         """What the last hidden layer says."""
@@ -63,15 +74,15 @@ class Mlp(nn.Module):
 class PlainMlp(nn.Module):
     """The same with activations that are calls."""
 
-    def __init__(
-        self, inputs: int, width: int, depth: int, outputs: int, activation: str, norm: str, dropout: float
-    ) -> None:
+    def __init__(self, inputs: int, look: Look) -> None:
         super().__init__()
-        sizes = [inputs] + [width] * depth
+        sizes = [inputs] + [look.width] * look.depth
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        self.norms = nn.ModuleList(FLAT_NORMS[norm](width) for _ in range(depth)) if norm else None
-        self.head = nn.Linear(width, outputs)
-        self.act, self.rate = CALLS[activation], dropout
+        self.norms = (
+            nn.ModuleList(FLAT_NORMS[look.norm](look.width) for _ in range(look.depth)) if look.norm else None
+        )
+        self.head = nn.Linear(look.width, look.outputs)
+        self.act, self.rate = CALLS[look.activation], look.dropout
 
     def features(self, x: Tensor) -> Tensor:
         """What the last hidden layer says."""
@@ -92,30 +103,23 @@ class PlainMlp(nn.Module):
 class Cnn(nn.Module):
     """Convolutions with norm, activation and pooling as modules."""
 
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        width: int,
-        depth: int,
-        outputs: int,
-        activation: str,
-        norm: str,
-        dropout: float,
-    ) -> None:
+    def __init__(self, shape: tuple[int, ...], look: Look) -> None:
         super().__init__()
         parts: list[nn.Module] = []
-        for i in range(depth):
-            parts.append(nn.Conv2d(shape[0] if i == 0 else width, width, 3, padding=1))
-            if norm:
-                parts.append(nn.BatchNorm2d(width) if norm == "batch" else nn.GroupNorm(2, width))
-            parts.append(MODULES[activation]())
+        for i in range(look.depth):
+            parts.append(nn.Conv2d(shape[0] if i == 0 else look.width, look.width, 3, padding=1))
+            if look.norm:
+                parts.append(
+                    nn.BatchNorm2d(look.width) if look.norm == "batch" else nn.GroupNorm(2, look.width)
+                )
+            parts.append(MODULES[look.activation]())
             if i < 2:
                 parts.append(nn.MaxPool2d(2))
-            if dropout:
-                parts.append(nn.Dropout(dropout))
+            if look.dropout:
+                parts.append(nn.Dropout(look.dropout))
         self.body = nn.Sequential(*parts)
-        side = shape[1] // 2 ** min(depth, 2)
-        self.head = nn.Linear(width * side * side, outputs)
+        side = shape[1] // 2 ** min(look.depth, 2)
+        self.head = nn.Linear(look.width * side * side, look.outputs)
 
     def features(self, x: Tensor) -> Tensor:
         """Flat maps of the last convolution."""
@@ -128,23 +132,16 @@ class Cnn(nn.Module):
 class PlainCnn(nn.Module):
     """Convolutions whose activation and pooling are calls, ending in the mean over the map."""
 
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        width: int,
-        depth: int,
-        outputs: int,
-        activation: str,
-        norm: str,
-        dropout: float,
-    ) -> None:
+    def __init__(self, shape: tuple[int, ...], look: Look) -> None:
         super().__init__()
-        sizes = [shape[0]] + [width] * depth
+        sizes = [shape[0]] + [look.width] * look.depth
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(sizes))
-        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(depth)) if norm else None
-        self.fc = nn.Linear(width, 32)
-        self.head = nn.Linear(32, outputs)
-        self.act, self.rate = CALLS[activation], dropout
+        self.norms = (
+            nn.ModuleList(nn.BatchNorm2d(look.width) for _ in range(look.depth)) if look.norm else None
+        )
+        self.fc = nn.Linear(look.width, 32)
+        self.head = nn.Linear(32, look.outputs)
+        self.act, self.rate = CALLS[look.activation], look.dropout
 
     def features(self, x: Tensor) -> Tensor:
         """What the layer before the last says."""

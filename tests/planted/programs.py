@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 from planted.data import Data
-from planted.models import CharacterModel, Cnn, Mlp, PlainCnn, PlainMlp, Recurrent
+from planted.models import CharacterModel, Cnn, Look, Mlp, PlainCnn, PlainMlp, Recurrent
 from torch import Tensor, nn
 
 Batch = tuple[Tensor, Tensor]
@@ -76,11 +76,11 @@ def build(recipe: Recipe, data: Data) -> nn.Module:
     outputs = 1 if single else data.outputs
     shape = tuple(data.x.shape[1:])
     w, d = recipe.width, recipe.depth
+    look = Look(w, d, outputs, recipe.activation, recipe.norm, recipe.dropout)
     if recipe.model in FLAT:
-        act = (recipe.activation, recipe.norm, recipe.dropout)
-        return FLAT[recipe.model](data.x[0].numel(), w, d, outputs, *act)
+        return FLAT[recipe.model](data.x[0].numel(), look)
     if recipe.model in IMAGES:
-        return IMAGES[recipe.model](shape, w, d, outputs, recipe.activation, recipe.norm, recipe.dropout)
+        return IMAGES[recipe.model](shape, look)
     if recipe.model in LETTERS:
         return CharacterModel(LETTERS[recipe.model], data.outputs, w, d, recipe.dropout)
     return Recurrent(recipe.model, shape[-1], w, d, outputs, recipe.dropout)

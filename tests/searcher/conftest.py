@@ -33,12 +33,6 @@ Call = Callable[..., Said]
 
 
 @pytest.fixture
-def rng() -> np.random.Generator:
-    """Fresh random numbers."""
-    return np.random.default_rng()
-
-
-@pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder from which the own trainers can be imported."""
     monkeypatch.setattr(sys, "path", [str(Path(__file__).parent), *sys.path])

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from diagnostics import Signals
+import numpy as np
+
+from diagnostics import Series, Signals
 from trainers.progress import Progress
 
 EPOCHS = 3
@@ -95,3 +98,18 @@ def scores(settings: Mapping[str, Any]) -> Iterator[Progress]:
     """Reports a metric of its own name."""
     for epoch in range(1, EPOCHS + 1):
         yield Progress(epoch, epoch, EPOCHS, {"score": settings["x"] + epoch})
+
+
+def other_layers(settings: Mapping[str, Any]) -> Iterator[Progress]:
+    """Measures other layers in its second epoch, where x is 1."""
+    for progress in quick(settings):
+        layer = "b" if settings["x"] == 1 and progress.epoch == 2 else "a"
+        rows = Series(np.array([progress.step - 1]), np.ones((1, 1)), (layer,))
+        yield replace(progress, signals=Signals({"grad_norm": rows}))
+
+
+def fact_in_words(settings: Mapping[str, Any]) -> Iterator[Progress]:
+    """Tells in words what guessing costs in its second epoch, where x is 1."""
+    for progress in quick(settings):
+        in_words = settings["x"] == 1 and progress.epoch == 2
+        yield replace(progress, facts={"trivial_loss": "about 2" if in_words else 2.0})

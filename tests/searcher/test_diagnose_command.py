@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Metric
 
 from diagnostics import Signals
 from diagnostics.causes import flatten
@@ -163,14 +165,17 @@ def test_the_run_of_a_study_is_told_from_those_of_its_trials(
     assert said.code == 0 and "Downloading" not in said.err
 
 
-def log_run(metrics: Mapping[str, Any], status: str = "FINISHED") -> str:
-    """A run by somebody else's hand."""
+def log_run(metrics: Mapping[str, Any], status: str = "FINISHED", first: int = 0, every: int = 1) -> str:
+    """A run by somebody else's hand; its steps begin at `first`."""
     client = MlflowClient(tracking_uri=tracking())
     known = client.get_experiment_by_name("theirs")
     run = client.create_run(known.experiment_id if known else client.create_experiment("theirs"))
-    for name, values in metrics.items():
-        for step, value in enumerate(values):
-            client.log_metric(run.info.run_id, name, float(value), step=step)
+    points = [
+        Metric(name, float(value), 1000 + i, first + every * i)
+        for name, values in metrics.items()
+        for i, value in enumerate(values)
+    ]
+    client.log_batch(run.info.run_id, metrics=points)
     client.set_terminated(run.info.run_id, status)
     return str(run.info.run_id)
 
@@ -189,6 +194,36 @@ def test_any_run_in_mlflow_is_diagnosed_by_its_curves(
     assert "verdict: overfitting" in text and "not judged" in text and "need a Monitor" in text
     data = json.loads(searcher("diagnose", run, "--tracking-uri", tracking(), "--json").out)
     assert data["report"]["verdict"] == "overfitting" and data["metrics"]["val_loss"] == "eval_loss"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_run_logged_by_epochs_is_told_in_epochs(
+    searcher: Call, workplace: Path, rng: np.random.Generator, first: int
+) -> None:
+    t = np.arange(40)
+    noise = rng.normal(0, 0.01, (2, 40))
+    train, val = 2 * np.exp(-t / 8) + 0.3 + noise[0], 2 * np.exp(-t / 8) + 0.5 + 0.03 * t + noise[1]
+    run = log_run({"loss": train, "val_loss": val}, first=first)
+    text = " ".join(searcher("diagnose", run, "--tracking-uri", tracking()).out.split())
+    assert "one value each epoch" in text and "the validation loss was best at epoch " in text
+    assert "overfitting at epoch" in text and re.search(r"\bsteps?\b", text) is None
+    data = json.loads(searcher("diagnose", run, "--tracking-uri", tracking(), "--json").out)
+    assert data["counted"] == "epoch"
+    assert data["report"]["statistics"]["train_loss_first"] == train[0], "Keras calls it loss"
+    assert "infinity" not in text and "inf " not in text, "limits that say nothing are left out"
+
+
+def test_a_run_logged_by_steps_is_told_in_steps(
+    searcher: Call, workplace: Path, rng: np.random.Generator
+) -> None:
+    x = 2 * np.exp(-np.arange(40) / 8) + 0.3 + rng.normal(0, 0.01, 40)
+    of_one_kind = log_run({"loss": x})
+    far_apart = log_run({"loss": x, "val_loss": x}, every=100)
+    for run in (of_one_kind, far_apart):
+        said = searcher("diagnose", run, "--tracking-uri", tracking()).out
+        assert "each epoch" not in said and " steps" in said
+        data = json.loads(searcher("diagnose", run, "--tracking-uri", tracking(), "--json").out)
+        assert data["counted"] == "step"
 
 
 def test_a_run_that_became_nan(searcher: Call, workplace: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from trainers.data import forget_data
@@ -28,9 +27,3 @@ def shared_data() -> Path:
         if folder and (Path(folder) / "fashion-mnist").is_dir():
             return Path(folder)
     pytest.skip(f"needs the real data sets in {beside}, or in a folder named by SEARCHER_DATA")
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    """Fresh random numbers."""
-    return np.random.default_rng()
