@@ -114,8 +114,8 @@ def measure(over_http: bool = False, repeats: int = 30) -> Result:
             shares = shares or parts
     about = (
         "Everything the tracker writes for one trial (start, one call for each evaluation, end with "
-        "settings, tags, note, data and two files) over one `MlflowClient.log_batch` of the same points, and over "
-        "the plainest run with the same points and settings (`create_run`, one `log_batch`, "
+        "settings, tags, note, data and two files) over one `MlflowClient.log_batch` of the same points, and "
+        "over the plainest run with the same points and settings (`create_run`, one `log_batch`, "
         "`set_terminated`); by turns" + (", over HTTP to `mlflow server`." if over_http else ", in SQLite.")
     )
     return Result(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.evidence.steps import short
+from diagnostics.evidence.words import short
 from searcher.report.bounds import at_bounds, beyond
 from searcher.report.scales import number_text
 from searcher.report.study_report import AtBound, Convergence, Spread

@@ -16,7 +16,7 @@ import numpy as np
 
 from diagnostics import Severity
 from diagnostics.causes import RANK, flatten
-from diagnostics.evidence.steps import short
+from diagnostics.evidence.words import short
 from searcher.report.regions import ANY, did, regions
 from searcher.report.scales import Column, Mask, Scale, columns_of
 from searcher.report.study_report import Bin, FailureMap, Rates

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnostics import Verdict
-from diagnostics.evidence.steps import short
+from diagnostics.evidence.words import short
 from searcher.policy import likely_cause
 from searcher.report.next_space import LEFT_OUT
 from searcher.report.study_report import (

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from diagnostics import Verdict
-from diagnostics.evidence.steps import short
+from diagnostics.evidence.words import short
 from searcher.report.narrowing import HEALTHY, Evidence, evidence_of
 from searcher.report.next_space import Draft, left_over, next_space
 from searcher.report.scales import columns_of
