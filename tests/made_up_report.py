@@ -12,26 +12,28 @@ from made_up_study import made_up_study
 from diagnostics import Verdict
 from searcher.report.curves import curves
 from searcher.report.layer_maps import layer_maps
-from searcher.report.study_report import (
-    AtBound,
-    Best,
+from searcher.report.observations import (
     Bin,
-    Change,
     Condition,
-    Convergence,
     Curves,
     FailureMap,
-    Headline,
     Importance,
     Interaction,
-    Longer,
     Matters,
-    Next,
     Point,
     Rates,
     Region,
-    Reproduction,
     Slice,
+)
+from searcher.report.study_report import (
+    AtBound,
+    Best,
+    Change,
+    Convergence,
+    Headline,
+    Longer,
+    Next,
+    Reproduction,
     Spread,
     StudyReport,
     Trouble,

@@ -16,7 +16,7 @@ import numpy as np
 from diagnostics import Verdict
 from searcher.colours import VERDICT_COLOUR
 from searcher.policy import BAD
-from searcher.report.study_report import Value
+from searcher.report.observations import Value
 
 Axis = dict[str, Any]
 Trace = dict[str, Any]

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Literal
 
+from searcher.report.observations import Number
 from searcher.report.scales import is_ordered, scale_of, significant
-from searcher.report.study_report import AtBound, Number
+from searcher.report.study_report import AtBound
 from searcher.spec import Choices, Range, StudySpec
 from trainers.config import SETTINGS, check_setting
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from diagnostics import Finding, Series
 from diagnostics.report import shown
 from searcher.report.cases import Case, SignalsOf, cases, own_signals
-from searcher.report.study_report import Curves, Example, Line
+from searcher.report.observations import Curves, Example, Line
 from searcher.spec import StudySpec
 from searcher.trial import TrialResult, ranked
 

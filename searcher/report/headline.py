@@ -8,15 +8,8 @@ from diagnostics import Verdict
 from diagnostics.evidence.words import short
 from searcher.policy import likely_cause
 from searcher.report.next_space import LEFT_OUT
-from searcher.report.study_report import (
-    Best,
-    Convergence,
-    FailureMap,
-    Headline,
-    Next,
-    Spread,
-    Trouble,
-)
+from searcher.report.observations import FailureMap
+from searcher.report.study_report import Best, Convergence, Headline, Next, Spread, Trouble
 from searcher.report.sureness import equals_of
 from searcher.report.words import counted, listed
 from searcher.spec import Choices, StudySpec

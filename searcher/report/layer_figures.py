@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from searcher.report.axes import axis, label
 from searcher.report.blocks import Columns, Figure, Figures, Table
 from searcher.report.layer_maps import RATIO
-from searcher.report.study_report import Example, LayerMap
+from searcher.report.observations import Example, LayerMap
 from searcher.report.words import number
 
 HEALTHY = -3.0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from diagnostics import Finding, Severity, Signals
 from diagnostics.evidence.steps import update_ratios
 from searcher.report.cases import SignalsOf, cases, own_signals
-from searcher.report.study_report import LayerMap
+from searcher.report.observations import LayerMap
 from searcher.spec import StudySpec
 from searcher.trial import TrialResult, ranked
 

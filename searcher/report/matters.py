@@ -10,8 +10,8 @@ import numpy as np
 from searcher.report.importance import importance_of
 from searcher.report.interaction import told_interaction
 from searcher.report.objective import Numbers, objectives, ranks
+from searcher.report.observations import Importance, Interaction, Matters, Point, Slice
 from searcher.report.scales import Column, columns_of
-from searcher.report.study_report import Importance, Interaction, Matters, Point, Slice
 from searcher.spec import StudySpec
 from searcher.trial import TrialResult
 

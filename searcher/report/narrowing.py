@@ -18,8 +18,8 @@ import numpy as np
 
 from searcher.report.failures import FAILURES
 from searcher.report.objective import objectives, ranks
+from searcher.report.observations import Number, Region, Value
 from searcher.report.scales import Column, Mask, Scale, number_text
-from searcher.report.study_report import Number, Region, Value
 from searcher.spec import StudySpec
 from searcher.trial import TrialResult
 

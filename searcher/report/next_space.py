@@ -12,9 +12,10 @@ from searcher.checks import check
 from searcher.errors import SpecError
 from searcher.report.bounds import Side, beyond
 from searcher.report.narrowing import Evidence, at_least, narrowed
+from searcher.report.observations import Condition, Number, Region
 from searcher.report.scales import Column, number_text
 from searcher.report.study_file import in_words
-from searcher.report.study_report import AtBound, Change, Condition, Number, Region
+from searcher.report.study_report import AtBound, Change
 from searcher.space import conditions_first
 from searcher.spec import Choices, Range, StudySpec, parse_spec
 

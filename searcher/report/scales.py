@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from searcher.report.study_report import Number, Value
+from searcher.report.observations import Number, Value
 from searcher.spec import Choices, Range, StudySpec
 from searcher.trial import TrialResult
 from trainers.config import is_continuous

@@ -19,9 +19,10 @@ from searcher.report.blocks import (
 )
 from searcher.report.curve_figures import all_losses, best_curves, example_figure
 from searcher.report.layer_figures import layer_figures
+from searcher.report.observations import Example
 from searcher.report.search_figures import course_of_search, verdict_bars
 from searcher.report.setting_figures import failure_rates, importances, interaction_figure, slices
-from searcher.report.study_report import Best, Example, StudyReport
+from searcher.report.study_report import Best, StudyReport
 from searcher.report.tables import (
     bounds_table,
     changes_table,

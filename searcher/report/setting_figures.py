@@ -13,7 +13,7 @@ from searcher.colours import VERDICT_COLOUR
 from searcher.report.axes import Axis, Places, Trace, axis, bare_axis, by_verdict, faint, is_bad, label, marks
 from searcher.report.blocks import Columns, Figure, Figures, Table
 from searcher.report.curves import rounded
-from searcher.report.study_report import Bin, FailureMap, Importance, Interaction, Point, Rates, Slice
+from searcher.report.observations import Bin, FailureMap, Importance, Interaction, Point, Rates, Slice
 from searcher.report.words import counted, number, percent, value_text
 
 ANY = "any failure"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from searcher.report.study_report import Value
+from searcher.report.observations import Value
 
 NAMED = 8
 """Trials that are named one by one before the others are counted (house rule: a line)."""

@@ -25,9 +25,10 @@ from searcher.report.blocks import Cards, Figure, Figures, Table
 from searcher.report.build import build
 from searcher.report.html import to_html
 from searcher.report.markdown import escaped, to_markdown
+from searcher.report.observations import Line
 from searcher.report.plain import to_json
 from searcher.report.sections import page_of
-from searcher.report.study_report import Line, StudyReport
+from searcher.report.study_report import StudyReport
 
 EVIL = "</script><script>alert(1)</script> & <b>`*|_x"
 """A name that ends elements, opens others, and breaks tables."""

@@ -12,6 +12,7 @@ from made_up_study import SPACE, Settings, made_up_spec, made_up_study
 
 from diagnostics import Verdict
 from searcher.report.failures import failure_map
+from searcher.report.observations import Condition, Region
 from searcher.report.regions import ANY, regions
 from searcher.report.scales import Column, Mask, Scale, columns_of, scale_of
 from searcher.report.separating import (
@@ -22,7 +23,6 @@ from searcher.report.separating import (
     find_rule,
     holds,
 )
-from searcher.report.study_report import Condition, Region
 from searcher.spec import Range
 
 TRIALS = 60
