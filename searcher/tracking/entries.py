@@ -49,13 +49,13 @@ STATUS = {
 }
 
 
-def study_record(spec: StudySpec, results: Iterable[TrialResult]) -> RunRecord:
+def study_record(spec: StudySpec, results: Sequence[TrialResult]) -> RunRecord:
     """What the study's own run should be once the study was left."""
     return RunRecord(
         STUDY,
         FINISHED,
         study_params(spec),
-        {KIND: "study", **search_tags(spec)},
+        {KIND: "study", **search_tags(spec), **device_tag(device_of(result) for result in results)},
         {},
         study_curves(spec, results),
     )
@@ -212,11 +212,21 @@ def result_tags(result: TrialResult, curves: Sequence[str]) -> dict[str, str]:
         tags["cause"] = result.reason
     if result.attempts:
         tags["attempts"] = "; ".join(result.attempts)
-    if "device" in result.facts:
-        tags["device"] = str(result.facts["device"])
+    tags |= device_tag([device_of(result)])
     if dropped := [name for name in result.metrics if name not in curves]:
         tags["metrics_dropped"] = ", ".join(dropped)
     return _cut(tags, LONGEST_TAG)
+
+
+def device_of(result: TrialResult) -> str:
+    """Where a trial was trained; empty where its trainer did not say."""
+    return str(result.facts.get("device", ""))
+
+
+def device_tag(devices: Iterable[str]) -> dict[str, str]:
+    """Where trials were trained, as far as it is known."""
+    known = sorted(set(filter(None, devices)))
+    return {"device": ", ".join(known)} if known else {}
 
 
 def shown_tags(result: TrialResult) -> dict[str, str]:

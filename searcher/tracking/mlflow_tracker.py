@@ -20,6 +20,8 @@ from searcher.tracking.entries import (
     PARENT,
     STATUS,
     SoFar,
+    device_of,
+    device_tag,
     trial_record,
 )
 from searcher.tracking.mlflow_store import translated
@@ -108,8 +110,8 @@ class MlflowTracker:
                 self.forget(number)
             self._flush()
             log_models(self._study, self._runs, best)
-            devices = {"device": ", ".join(sorted(self._devices))} if self._devices else {}
-            self._study.tag(self._study.parent, {NOTE: summary[:LONGEST_TAG], **devices})
+            last = {NOTE: summary[:LONGEST_TAG], **device_tag(self._devices)}
+            self._study.tag(self._study.parent, last)
             self._study.client.set_terminated(self._study.parent, FINISHED)
 
     def _mirror(self, results: Sequence[TrialResult]) -> None:
@@ -138,8 +140,7 @@ class MlflowTracker:
     def _note(self, result: TrialResult, written: Mapping[str, Container[int]] | None = None) -> None:
         """Add a point to each of the study's curves, unless it is `written`."""
         self._trained = self._trained or result.outcome is Outcome.COMPLETED
-        if "device" in result.facts:
-            self._devices.add(str(result.facts["device"]))
+        self._devices.add(device_of(result))
         news, ended = self._so_far.add(result), self._so_far.ended
         fresh = {name: value for name, value in news.items() if ended not in (written or {}).get(name, ())}
         self._of_parent += points_of(fresh, ended, now())

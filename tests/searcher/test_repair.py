@@ -241,15 +241,19 @@ def test_all_damages_at_once_are_mended(damaged: Damaged, call: Call) -> None:
     assert damaged.content() == before
 
 
-def test_a_record_that_is_gone_is_made_anew(damaged: Damaged, call: Call, mixed: Path) -> None:
+def test_a_record_that_is_gone_is_made_anew(damaged: Damaged, searcher: Call, mixed: Path) -> None:
     before = damaged.content()
     for name in ("mlflow.db", "mlflow.db-wal", "mlflow.db-shm"):
         (mixed / name).unlink(missing_ok=True)
-    said = call("verify")
+    anew = Path(mixed, "new", "..", "mlflow.db")  # by another text: MLflow goes on with a file it has open
+    (mixed / "new").mkdir()
+    where = ("mixed", "--tracking-uri", f"sqlite:///{anew}")
+    said = searcher("verify", *where)
     assert said.code == 2 and "there is no MLflow record" in said.err
-    assert call("repair").code == 0
-    assert call("verify").code == 0
-    assert Damaged(mixed).content() == before
+    repaired = searcher("repair", *where)
+    assert repaired.code == 0 and "study: run: expected one, found none" in repaired.out
+    assert (mixed / "mlflow.db").exists() and searcher("verify", *where).code == 0
+    assert Damaged(anew.parent).content() == before
 
 
 def test_curves_survive_where_the_signals_are_lost(damaged: Damaged, call: Call, mixed: Path) -> None:

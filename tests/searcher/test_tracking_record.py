@@ -149,12 +149,12 @@ def many(settings: Mapping[str, Any]) -> Iterator[Progress]:
     """A training with more metrics than MLflow's pages can take, some under names of ours or odd ones."""
     for step in (1, 2):
         named = {f"metric {n}": float(n) for n in range(60)}
-        yield Progress(step, step, 2, {**named, "score@5": settings["x"], "seconds": 4.0, "trial": -3.0})
+        yield Progress(step, step, 2, {**named, "score:5": settings["x"], "seconds": 4.0, "trial": -3.0})
 
 
 def test_of_many_metrics_some_are_dropped_and_named(workplace: Path, searcher: Call) -> None:
     text = study_file(0, 3).replace("mixed_study:mixed", "test_tracking_record:many")
-    text = text.replace('name = "val_loss"', 'name = "score@5"').replace("upper = 5.0", "upper = 1e9")
+    text = text.replace('name = "val_loss"', 'name = "score:5"').replace("upper = 5.0", "upper = 1e9")
     space = text[text.index("[space]") : text.index("[search]")]
     Path("study.toml").write_text(text.replace(space, "[space]\nx = { low = 0.0, high = 1.0 }\n"))
     uri = f"sqlite:///{workplace / 'mlflow.db'}"
@@ -166,7 +166,7 @@ def test_of_many_metrics_some_are_dropped_and_named(workplace: Path, searcher: C
         assert run.data.metrics["trial"] == number, "a metric does not hide a figure"
         dropped = run.data.tags["metrics_dropped"].split(", ")
         curves = run.data.metrics.keys() - set(ONCE)
-        assert len(curves) + len(dropped) == 63 and "score@5" not in dropped
+        assert len(curves) + len(dropped) == 63 and "score:5" not in dropped
     assert searcher("verify", "mixed", "--tracking-uri", uri).code == 0
     assert searcher("run", "study.toml", "--tracking-uri", uri, "--trials", "4").code == 0
     again = Record("mixed")
