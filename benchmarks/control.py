@@ -147,7 +147,7 @@ def _study(parts: list[tuple[str, int]]) -> tuple[list[float], list[float]]:
     bare: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        places = Places(f"sqlite:///{folder / 'ours.db'}", None, folder / "runs")
+        places = Places(f"sqlite:///{folder / 'ours.db'}", None, folder / "runs", report=False)
         optuna_alone = Bare(f"sqlite:///{folder / 'bare.db'}")
         for sampler, trials in parts:
             turns = _Turns(optuna_alone.study(SAMPLERS[sampler](seed=0)))

@@ -81,7 +81,7 @@ def measure(case: Case, seed: int, folder: Path) -> Measured:
 
 
 def _run(spec: StudySpec, folder: Path) -> list[TrialResult]:
-    places = Places(f"sqlite:///{folder / 'studies.db'}", None, folder / "runs")
+    places = Places(f"sqlite:///{folder / 'studies.db'}", None, folder / "runs", report=False)
     return run_study(spec, places, lambda _event: None)
 
 

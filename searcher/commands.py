@@ -231,6 +231,7 @@ def _print_end(spec: Any, results: Any, arguments: argparse.Namespace, tracking:
     if budget is not None and len(results) < budget:
         print(f"{len(results)} of {budget} trials are done; the same command goes on")
     looks = [
+        (f"searcher report {spec.name} --open{elsewhere}{files}", "what the study has taught, as a page"),
         (f"searcher show {spec.name}{elsewhere}", "every trial and what became of it"),
         (
             f"searcher diagnose {spec.name}{elsewhere}{files}",

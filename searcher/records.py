@@ -17,6 +17,14 @@ from searcher.trial import Evaluation, Outcome, TrialResult
 SIGNALS, FINDINGS, WEIGHTS = "signals.npz", "findings.json", "weights.pt"
 """The files of a trial's folder."""
 
+REPORTS = ("report.html", "report.md", "report.json")
+"""The files of a study's report, in the folder of the study."""
+
+
+def report_files(runs: Path) -> list[Path]:
+    """The report of a study, as far as it was written, in the folder of the study."""
+    return [runs / name for name in REPORTS if (runs / name).exists()]
+
 
 def trial_folder(runs: Path, number: int) -> Path:
     """Where the files of a trial lie, in the folder of its study."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from searcher.errors import SearcherError
+from searcher.records import REPORTS
 from searcher.report.html import to_html
 from searcher.report.markdown import to_markdown
 from searcher.report.plain import to_json
@@ -18,8 +19,8 @@ RENDERERS: Mapping[str, Callable[[StudyReport], str]] = {
 }
 """The ending of a file's name -> how a report becomes its text."""
 
-NAME = "report"
-"""How the files of a report are called, before their ending."""
+FILES: Mapping[str, str] = {Path(name).suffix[1:]: name for name in REPORTS}
+"""The ending of a file's name -> the name."""
 
 
 def write(report: StudyReport, folder: Path, formats: Iterable[str] = tuple(RENDERERS)) -> list[Path]:
@@ -31,7 +32,7 @@ def write(report: StudyReport, folder: Path, formats: Iterable[str] = tuple(REND
     """
     written = []
     for format_ in formats:
-        file = folder / f"{NAME}.{format_}"
+        file = folder / FILES[format_]
         beside = file.with_name(f"{file.name}.part")
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -131,7 +131,8 @@ def _told_well(results: Sequence[TrialResult], well: int) -> str:
     n = len(results)
     pruned = sum(result.outcome is Outcome.PRUNED for result in results)
     text = f"{well} of {counted(n, 'trial')} trained well"
-    return f"{text}, {pruned} were pruned for standing behind others." if pruned else f"{text}."
+    were = "was" if pruned == 1 else "were"
+    return f"{text}, {pruned} {were} pruned for standing behind others." if pruned else f"{text}."
 
 
 def _told_troubles(troubles: Sequence[Trouble], failures: FailureMap) -> list[str]:

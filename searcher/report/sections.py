@@ -100,8 +100,8 @@ def _summary(report: StudyReport) -> tuple[Block, ...]:
     if headline.best is not None:
         blocks.append(settings_table(headline.best))
         if headline.best.equals:
-            equals = listed(headline.best.equals)
-            blocks.append(Text(f"As good as the best, within its noise: trial {equals}.", "note"))
+            equals = f"trial{'s' * (len(headline.best.equals) > 1)} {listed(headline.best.equals)}"
+            blocks.append(Text(f"As good as the best, within its noise: {equals}.", "note"))
     return tuple(blocks)
 
 

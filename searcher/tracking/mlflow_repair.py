@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from searcher.errors import NotFound
 from searcher.lock import sqlite_file
-from searcher.records import SIGNALS, trial_folder, with_signals
+from searcher.records import SIGNALS, report_files, trial_folder, with_signals
 from searcher.spec import StudySpec
 from searcher.tracking.axes import BEST, FAILURES, admitted, curve_name
 from searcher.tracking.entries import (
@@ -223,13 +223,14 @@ class _Repair:
         self._mend_inside(STUDY, study.parent)
 
     def _fill_study(self) -> None:
-        """What a new run of the study takes beside its figures: its trials, its data, its curves' names."""
+        """What a new run of the study takes beside its figures: trials, data, names of curves, report."""
         study = self._study
         for run in study.search(TRIALS):
             study.client.set_tag(run.info.run_id, PARENT, study.parent)
         for result in self._truth.results:
             study.log_data(study.parent, result)
             study.admit(result.metrics)
+        study.log_report(report_files(self._truth.runs))
 
     def _rebuild_trial(self, result: TrialResult, run_id: str) -> None:
         """A new run from the truth, then the old one goes: its curves are kept where signals are lost."""

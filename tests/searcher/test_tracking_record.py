@@ -229,7 +229,7 @@ def test_the_report_is_kept_with_the_study(mixed: Path, record: Record, make_spe
         tracker.check()
     run_id = record.parent.info.run_id
     kept = {file.path for file in record.client.list_artifacts(run_id, "report")}
-    assert kept == {"report/report.html", "report/report.md"}
+    assert kept == {"report/report.html", "report/report.json", "report/report.md"}  # the last by the study
     place = record.client.download_artifacts(run_id, "report/report.md", str(mixed))
     assert Path(place).read_text() == "second"
 
