@@ -42,6 +42,7 @@ def report_study(name: str, storage: str, runs: str, out: str | None, formats: s
     print(f"the report on {counted(len(results), 'trial')} of {name}:")
     for file in files:
         print(f"  {file}  {SAYS[file.suffix[1:]]}")
+    print(f"compare its trials in MLflow, with links to the saved views: searcher ui {name}")
     if show:
         page = next(file for file in files if file.suffix == ".html")
         if not webbrowser.open(page.resolve().as_uri()):
