@@ -83,9 +83,10 @@ def course_of_search(convergence: Convergence, metric: str) -> Figures:
     ]
     trial, at, best = rows[-1]
     caption = (
-        f"Best {metric} so far: {best} after {trial} finished trials and {at} of device time, and unchanged "
-        f"in the {convergence.trials[-1] - int(trial)} trials after it."
+        f"Best {metric} so far: {best} after {counted(int(trial), 'finished trial')} and {at} of device time"
     )
+    after = convergence.trials[-1] - int(trial)
+    caption += f", and unchanged in the {counted(after, 'trial')} after it." if after else "."
     columns: Columns = {"finished trials": "number", "device time": "number", f"best {metric}": "number"}
     return Figures(caption, figures, table=Table("Each time the best got better", columns, tuple(rows)))
 
