@@ -93,18 +93,16 @@ class Monitor:
         Raises: TypeError when the loss is no number, ValueError when it is more than one.
         """
         step = self._step
-        value = self._looked_at(one_number(loss), batch)
+        value = one_number(loss)
+        if type(value) is not float or not math.isfinite(value) or self._answers.suspects:
+            value = self._looked_at(value, batch)
         rate = self._optimizers[0].param_groups[0].get("lr")
-        norm = None if grad_norm is None else held(one_number(grad_norm, "gradient norm"))
-        count = self._every.add(step, value, held(rate) if isinstance(rate, Tensor) else rate, norm)
-        measured = self._probe.armed or self._probe.paired
-        if measured:
-            with self._guard("the row of a step"):
-                self._record(step, value, batch)
-            self._probe.disarm()
+        if grad_norm is not None:
+            grad_norm = held(one_number(grad_norm, "gradient norm"))
+        count = self._every.add(step, value, held(rate) if isinstance(rate, Tensor) else rate, grad_norm)
         self._step = step + 1
         if self._step == self._question:
-            self._plan(measured)
+            self._plan(value, batch)
         if count >= BUFFER:
             self._flush()
 
@@ -159,8 +157,13 @@ class Monitor:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _plan(self, measured: bool) -> None:
-        """The cadence is told of the steps since it was asked last, and asked about the next one."""
+    def _plan(self, loss: Tensor | float, batch: Any) -> None:
+        """A row, where one is due; then the cadence is told of the steps since it was asked, and asked again."""
+        measured = self._probe.armed or self._probe.paired  # on the way of such a step is always a question
+        if measured:
+            with self._guard("the row of a step"):
+                self._record(self._step - 1, loss, batch)
+            self._probe.disarm()
         self._cadence.done(measured, self._step - self._asked)
         self._arm(measured)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 
 from diagnostics.measuring import sites
 from diagnostics.measuring.batch import parts
-from diagnostics.measuring.hooks import Guard, Hook
+from diagnostics.measuring.hooks import Guard, Staying
 from diagnostics.measuring.origin import bad_numbers, origin_of
 from diagnostics.measuring.probe import Probe
 
@@ -19,12 +18,8 @@ ALARMS = 3
 model masks answers with infinities on purpose (house rule)."""
 
 
-HALVES = (torch.float16, torch.bfloat16)
-"""Precisions whose sums overflow."""
-
-
-class AnswerWatch:
-    """A hook on the whole model; between due steps it does next to nothing.
+class AnswerWatch(Staying):
+    """A hook on the whole model, itself; it is on the way of every step.
 
     Every answer on the host is checked for finite numbers; with `looks` those on a device as well, which
     has to be waited for.
@@ -32,15 +27,35 @@ class AnswerWatch:
 
     def __init__(self, model: nn.Module, probe: Probe, guard: Guard, *, looks: bool) -> None:
         self.looks = looks
+        self.suspects = False  # an answer since the newest finite loss was not finite
         self.trains = True  # the newest pass with gradients ran in training mode
         self._probe = probe
+        self._guard = guard
         self._answers: Tensor | None = None
         self._origin = ""
         self._alarms = 0
         self._may_look = True  # no origin is known of this step, and few enough were false alarms
         self._passes = [0, 0]  # without gradients since the last evaluation: in evaluation, training mode
-        hook = Hook(self._after_forward, guard, "answers of the model")
-        self._handle = model.register_forward_hook(hook, with_kwargs=True)
+        self._handle = model.register_forward_hook(self, with_kwargs=True)
+
+    def __call__(self, model: nn.Module, args: Any, kwargs: Any, answer: Any) -> None:
+        """A forward pass has ended."""
+        try:
+            if torch.compiler.is_compiling():
+                return
+            if not torch.is_grad_enabled():
+                self._passes[model.training] += 1
+                return
+            self.trains = model.training
+            if self._probe.armed:
+                self._keep(args, kwargs, answer)
+            if self._may_look:
+                answers = answer if type(answer) is Tensor else sites.first_tensor(answer)
+                if answers is not None and (answers.is_cpu or self.looks) and not _is_finite(answers):
+                    self._origin = origin_of(self._probe.model, args, kwargs)
+                    self.suspects, self._may_look = True, False
+        except Exception as error:
+            self._guard.note("answers of the model", error)
 
     def take(self) -> Tensor | None:
         """The answers of the newest pass of a due step."""
@@ -54,8 +69,8 @@ class AnswerWatch:
 
     def forgive(self) -> None:
         """The loss was finite, though the answers may not have been."""
-        if self._origin:
-            self._origin = ""
+        if self.suspects:
+            self.suspects, self._origin = False, ""
             self._alarms += 1
             self._may_look = self._alarms < ALARMS
 
@@ -75,30 +90,19 @@ class AnswerWatch:
         self._handle.remove()
         self._answers = None
 
-    def _after_forward(self, model: nn.Module, args: Any, kwargs: Any, answer: Any) -> None:
-        if torch.compiler.is_compiling():
-            return
-        if not torch.is_grad_enabled():
-            self._passes[model.training] += 1
-            return
-        self.trains = model.training
+    def _keep(self, args: Any, kwargs: Any, answer: Any) -> None:
+        """The answers of a due step, until `take`."""
         answers = sites.first_tensor(answer)
-        if answers is None:
-            return
-        answers = answers.detach()
-        if self._probe.armed and not sites.is_transformed():
-            self._answers = answers
+        if answers is not None and not sites.is_transformed():
+            self._answers = answers.detach()
             self._probe.replay(args, kwargs)
-        if (answers.is_cpu or self.looks) and self._may_look and not _is_finite(answers):
-            self._origin = origin_of(self._probe.model, args, kwargs)
-            self._may_look = False
 
 
 def _is_finite(answers: Tensor) -> bool:
-    """One pass over the numbers; half precision would overflow in the sum."""
+    """One pass over the numbers, and another where their sum may just have overflowed."""
     try:
-        total = answers.sum() if answers.dtype not in HALVES else answers.sum(dtype=torch.float32)
-        return math.isfinite(total.item())
+        total = answers.sum().item()
+        return total - total == 0 or bool(torch.isfinite(answers).all())
     except RuntimeError:
         if sites.is_transformed():  # asked here and not before: this is on the way of every step
             return True

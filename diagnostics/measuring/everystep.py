@@ -20,24 +20,24 @@ class EveryStep:
     """The figures of each step, in step order; some steps have no learning rate, or no norm."""
 
     def __init__(self) -> None:
-        self._held: list[tuple[int, tuple[Number | None, ...]]] = []
+        self._held: list[tuple[int, Number, Number | None, Number | None]] = []
 
-    def add(self, step: int, *figures: Number | None) -> int:
+    def add(self, step: int, loss: Number, rate: Number | None, norm: Number | None) -> int:
         """The figures of one step, numbers or tensors of one number; gives how many steps are held by now.
 
         A tensor is held as it is: what may be written into again has to come as `held` makes it.
         """
-        self._held.append((step, figures))
+        self._held.append((step, loss, rate, norm))
         return len(self._held)
 
     def take(self) -> dict[str, tuple[list[int], list[float]]]:
         """Everything since the last take, on the host, by signal."""
         rows, self._held = self._held, []
         taken = {}
-        for place, name in enumerate(NAMES):
-            some = [(step, figures[place]) for step, figures in rows if figures[place] is not None]
+        for place, name in enumerate(NAMES, start=1):
+            some = [row for row in rows if row[place] is not None]
             if some:
-                taken[name] = ([step for step, _ in some], _on_host([value for _, value in some]))
+                taken[name] = ([row[0] for row in some], _on_host([row[place] for row in some]))
         return taken
 
 

@@ -46,20 +46,29 @@ def plain_facts(given: Mapping[str, Any]) -> Facts:
 
 def one_number(loss: Any, what: str = "loss") -> Tensor | float:
     """The one number of a step; one on a device stays there. Raises: ValueError or TypeError."""
-    if isinstance(loss, Tensor):
-        if loss.numel() != 1 or loss.is_complex():
-            raise ValueError(
-                f"the {what} of a step is one number, but got a {loss.dtype} of shape {list(loss.shape)}; "
-                "take its mean, or give the losses of single samples to evaluate(train_losses=...)"
-            )
-        return float(loss.item()) if loss.is_cpu else loss.detach()
+    reason: Exception | None = None
     try:
-        return float(loss)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"the {what} of a step is one number or a tensor of one, but got {type(loss).__name__}; "
-            "give step() what backward() was called on"
-        ) from error
+        if not isinstance(loss, Tensor):
+            return float(loss)
+        if loss.is_cpu:
+            return float(loss.item())
+        if loss.numel() == 1 and not loss.is_complex():
+            return loss.detach()
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = error
+    raise _no_number(loss, what) from reason
+
+
+def _no_number(loss: Any, what: str) -> TypeError | ValueError:
+    if isinstance(loss, Tensor):
+        return ValueError(
+            f"the {what} of a step is one number, but got a {loss.dtype} of shape {list(loss.shape)}; "
+            "take its mean, or give the losses of single samples to evaluate(train_losses=...)"
+        )
+    return TypeError(
+        f"the {what} of a step is one number or a tensor of one, but got {type(loss).__name__}; "
+        "give step() what backward() was called on"
+    )
 
 
 def sample_losses(given: Any) -> np.ndarray[Any, np.dtype[np.float64]]:

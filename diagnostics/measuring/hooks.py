@@ -29,10 +29,21 @@ class Guard:
             warnings.warn(f"a figure is missing, the training goes on: {self.error}", stacklevel=2)
 
 
-class Hook:
-    """Calls a function under a guard; a copy of it, and what is read back from a file, does nothing."""
+class Staying:
+    """What stays with its model: a copy of it, and what is read back from a file, does nothing."""
 
     __torch_unserializable__ = True  # torch need not warn that a saved tensor leaves it behind
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Hook:
+        return Hook(nothing, Guard(), "")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # takes anything and gives None, and can be read back where this package is not installed
+        return getattr, (nullcontext(), "__exit__")
+
+
+class Hook(Staying):
+    """Calls a function under a guard."""
 
     def __init__(self, call: Callable[..., None], guard: Guard, place: str) -> None:
         self._call = call
@@ -44,13 +55,6 @@ class Hook:
             self._call(*args, **kwargs)
         except Exception as error:
             self._guard.note(self._place, error)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Hook:
-        return Hook(nothing, Guard(), self._place)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # takes anything and gives None, and can be read back where this package is not installed
-        return getattr, (nullcontext(), "__exit__")
 
 
 def nothing(*_: Any, **__: Any) -> None:

@@ -65,7 +65,7 @@ def row_spread(w: Tensor) -> Tensor:
     """How much rows differ: ||w - mean row|| / ||w|| over the first `ROWS` rows; 0 when all are equal."""
     rows = w[:ROWS].flatten(1).float()
     size, apart = length(rows), length(rows - rows.mean(dim=0))
-    return torch.where(size > 0, apart / size, torch.zeros_like(size))
+    return torch.nan_to_num(apart / size)  # 0 / 0 when all is 0
 
 
 def mean_and_spread(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -99,4 +99,4 @@ def pack(row: Row) -> tuple[Layout, Tensor]:
             layout.append((name, tuple(figures)))
             numbers.extend(figures.values())
     device = next((n.device for n in numbers if n.device.type != "cpu"), numbers[0].device)
-    return tuple(layout), torch.stack([n.to(device, torch.float32).reshape(()) for n in numbers])
+    return tuple(layout), torch.stack([n if n.device == device else n.to(device) for n in numbers]).float()

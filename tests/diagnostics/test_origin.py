@@ -159,7 +159,7 @@ def test_half_precision_whose_sum_overflows_is_no_alarm() -> None:
     tail = nn.Sequential(half, nn.Linear(1, 1))
     monitor = Monitor(tail, torch.optim.SGD(tail.parameters(), 0.1), task="regression", cadence=Never())
     answers = torch.full((64, 64), 6e4, dtype=torch.float16)
-    monitor._answers._after_forward(tail, (answers,), {}, answers)
+    monitor._answers(tail, (answers,), {}, answers)
     assert monitor._answers.origin(0, None) == "loss"
 
 
