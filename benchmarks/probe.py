@@ -188,9 +188,9 @@ def measure(device: str = "cpu", batch_sizes: tuple[int, ...] = BATCH_SIZES) -> 
     about = (
         f"Adam at float32 on `{device}` with one thread; the median step of a plain loop with the default "
         f"monitor beside it over one without, in blocks of {BLOCK} steps by turns. The MLP is "
-        "784-256-256-10 (the tiny one 64-64-64-10), the CNN two convolutions of 8 and 16 channels with batch norm on 28 x 28 "
-        "pixels. “All of it” is the time of a whole training with all its rows, the dense ones at the start "
-        "among them. Both loops end with the same weights."
+        "784-256-256-10 (the tiny one 64-64-64-10), the CNN two convolutions of 8 and 16 channels with "
+        "batch norm on 28 x 28 pixels. “All of it” is the time of a whole training with all its rows, the "
+        "dense ones at the start among them. Both loops end with the same weights."
     )
     if not mortem.is_installed():
         about += f" Left out: {mortem.MISSING}."
