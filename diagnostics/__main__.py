@@ -9,14 +9,13 @@ import os
 import sys
 import zipfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from diagnostics.curves import COUNTED, FIRST, CurveError, read_csv
+from diagnostics.curves import CurveError, read_csv
 from diagnostics.diagnose import diagnose
-from diagnostics.findings import Facts, Report
+from diagnostics.findings import Facts
 from diagnostics.report import to_dict, to_text
-from diagnostics.signals import Signals
+from diagnostics.signals import COUNTED, Signals
 
 RECORDED = ".npz"
 """How files of signals end; anything else is read as CSV."""
@@ -51,7 +50,7 @@ def _diagnose(options: argparse.Namespace) -> int:
     except OSError as error:
         print(f"error: {options.file} cannot be read: {error.strerror or error}", file=sys.stderr)
         return 2
-    report = _counted(diagnose(Signals(signals), facts), signals)
+    report = diagnose(Signals(signals), facts)
     unit = str(signals.facts.get(COUNTED, "step"))
     print(
         json.dumps({COUNTED: unit, **to_dict(report)}, indent=1)
@@ -59,12 +58,6 @@ def _diagnose(options: argparse.Namespace) -> int:
         else to_text(report, unit=unit)
     )
     return 0
-
-
-def _counted(report: Report, signals: Signals) -> Report:
-    """The report with as many steps as the file counts: its last one, where the first one is 1."""
-    steps = report.statistics.get("steps", 0.0) - float(signals.facts.get(FIRST, 0))
-    return replace(report, statistics={**report.statistics, "steps": steps})
 
 
 def _parser() -> argparse.ArgumentParser:

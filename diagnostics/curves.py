@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diagnostics.signals import Series, Signals
+from diagnostics.signals import COUNTED, FIRST, Series, Signals
 
 STDIN = "-"
 """Stands for standard input in place of a file."""
@@ -47,9 +47,6 @@ LOSSES = ("loss", "train_loss", "val_loss")
 
 FULL = 1.01
 """Accuracy above which the accuracies of a file are in percent: a share is 1 at most, but for rounding."""
-
-COUNTED, FIRST = "counted", "counted_from"
-"""Facts: what the steps of a file are (`epoch`, else steps), and whether they are counted from 0 or 1."""
 
 
 class CurveError(ValueError):

@@ -158,7 +158,7 @@ class Monitor:
         self.close()
 
     def _plan(self, loss: Tensor | float, batch: Any) -> None:
-        """A row, where one is due; then the cadence is told of the steps since, and asked again."""
+        """A row where one is due; the cadence is told of the steps since, and asked about the next one."""
         measured = self._probe.armed or self._probe.paired  # on the way of such a step is always a question
         if measured:
             with self._guard("the row of a step"):

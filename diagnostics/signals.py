@@ -21,6 +21,10 @@ FACTS = "facts"
 """Where the facts stand in a file of signals."""
 
 
+COUNTED, FIRST = "counted", "counted_from"
+"""Facts of curves from elsewhere: what their steps are (`epoch`, else steps), and the number of the first."""
+
+
 @dataclass(frozen=True)
 class Series:
     """Rows of one signal.

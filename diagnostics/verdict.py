@@ -23,7 +23,7 @@ from diagnostics.evidence.improvement import Improvement, improvement, share_lea
 from diagnostics.evidence.learning import LEARNT, Standing, standing
 from diagnostics.evidence.trends import mann_kendall, noise
 from diagnostics.findings import Facts, Finding, Severity, Verdict
-from diagnostics.signals import Signals
+from diagnostics.signals import FIRST, Signals
 
 SWING = 0.25
 """Share of what was learnt that the spread of the last half must reach to count as swinging (house rule)."""
@@ -62,7 +62,7 @@ def judge(signals: Signals, facts: Facts, findings: Sequence[Finding]) -> tuple[
     """
     curve, state, ended = course(signals), standing(signals, facts), facts.get("ended")
     gained = None if curve is None else improvement(signals, curve, state.trivial)
-    statistics = _statistics(signals, curve, gained, state)
+    statistics = {"steps": steps_of(signals, facts), **_statistics(signals, curve, gained, state)}
     grave = _grave(findings)
     if ended == "failed":
         return Verdict.FAILED, statistics
@@ -132,10 +132,15 @@ def _grave(findings: Iterable[Finding]) -> dict[str, Severity]:
     return grave
 
 
+def steps_of(signals: Signals, facts: Facts) -> float:
+    """How many steps there were: the number of the last one, where the first is 1."""
+    return float(signals.last_step + 1) - float(facts.get(FIRST, 0))
+
+
 def _statistics(
     signals: Signals, curve: Curve | None, gained: Improvement | None, state: Standing
 ) -> Statistics:
-    found: Statistics = {"steps": float(signals.last_step + 1)}
+    found: Statistics = {}
     if math.isfinite(state.trivial):
         found["trivial_loss"] = state.trivial
     stepped = {"loss": blocks_of(signals, "loss")}

@@ -49,6 +49,9 @@ ROSE = 2.0
 """Times its level that the early loss must reach to have risen (house rule: a catapult passes, and what
 does not pass is judged by where the training stands)."""
 
+UNTOLD = 1e9
+"""Times its level beyond which a loss is not told from one that is no number any more."""
+
 LEARNT = 0.2
 """Share of its level that the loss must once have gone down to have something to lose (house rule)."""
 
@@ -204,7 +207,7 @@ def _rise(signals: Signals, level: float) -> tuple[float, list[int]]:
     x = np.where(np.isfinite(loss.values[after]), loss.values[after], np.inf)
     if not len(x) or not level > 0:
         return math.nan, []
-    risen = min(float(np.median(x)) / level, 1e9)
+    risen = min(float(np.median(x)) / level, UNTOLD)
     return risen, [int(loss.steps[after][np.argmax(x > ROSE * level)])] if risen > ROSE else []
 
 
@@ -218,7 +221,7 @@ def _loss_of_the_learnt(signals: Signals, level: float) -> tuple[float, list[int
     best, now = float(np.min(m)), float(np.min(m[-PAIRS:]))
     if not 0 <= best < (1 - LEARNT) * level:
         return math.nan, []
-    lost = (min(now, 1e9 * level) - best) / (level - best)
+    lost = (min(now, UNTOLD * level) - best) / (level - best)
     error = noise(x) / math.sqrt(len(x) / len(m))
     if not lost > LOST or now - best < CLEAR * error:
         return min(lost, LOST), []

@@ -109,7 +109,8 @@ class ForwardProbe:
         self._convolved = sites.is_convolution(module)
         if name not in self.layers:
             self.layers.append(name)
-        mean, spread = measures.mean_and_spread(out)
+        seen = measures.fewer_places(out) if self._convolved else out
+        mean, spread = measures.mean_and_spread(seen)
         self._found["output_mean"][name].append(mean)
         self._found["output_spread"][name].append(spread)
         if x is not None and self.layers[0] != name and not self.activations:
@@ -131,7 +132,7 @@ class ForwardProbe:
             out.register_hook(Hook(look, self._guard, name))  # type: ignore[no-untyped-call]
 
     def _look_at_activation(self, name: str, a: Tensor, kind: type[nn.Module] | None) -> None:
-        a = a.detach()
+        a = measures.fewer_places(a.detach()) if self._convolved else a.detach()
         if kind is not None and kind in measures.SLOPES:
             self._found["slope_share"][name].append(measures.slope_share(kind, a))
         firings = measures.firings(a, 1 if self._convolved and a.ndim > 2 else -1)
@@ -148,7 +149,7 @@ class ForwardProbe:
         if before is not None and follows and before[0] not in self.normalised:
             self.normalised.append(before[0])
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and x is not None and x.ndim >= 2:
-            found = measures.running_figures(module, x.detach())
+            found = measures.running_figures(module, measures.fewer_places(x.detach()))
             if found is not None:
                 self._found["running_gap"][name].append(found[0])
                 self._found["running_ratio"][name].append(found[1])

@@ -18,6 +18,7 @@ from diagnostics.evidence.strides import (
     PAIRS,
     PAST,
     ROSE,
+    UNTOLD,
     VIOLENT,
     Signs,
     has_even_steps,
@@ -147,7 +148,8 @@ def _cause(state: Standing, signs: Signs, measured: bool) -> str:
     if signs.overshoot > PAST:
         seen.append(f"steps overshot: {short(signs.overshoot)}, where 2 leaves the loss as it was")
     if signs.risen > ROSE:
-        seen.append(f"the loss rose to {short(signs.risen)} times its level within {EARLY} steps")
+        how = f"to {short(signs.risen)} times its level" if signs.risen < UNTOLD else "beyond all measure"
+        seen.append(f"the loss rose {how} within {EARLY} steps")
     if signs.lost > LOST:
         since = f" from step {signs.lost_at} on" if signs.lost_at is not None else ""
         seen.append(f"the loss came down to {state.best:.4g} and went up again{since}")

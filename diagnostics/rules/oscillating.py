@@ -33,6 +33,10 @@ FEWEST_EVALUATIONS = 8
 TURNS = 4
 """Crossings of the median that make a swing of a curve (house rule: two whole swings)."""
 
+BAND = 0.25
+"""Share of the amplitude that a swing must reach on either side: what noise does beside one jump is no swing
+(house rule)."""
+
 NOISE = 3.0
 """Deviations of a mean's noise that the amplitude must exceed (house rule: 3 sigma)."""
 
@@ -55,7 +59,8 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     if not place.known or not math.isfinite(place.now):
         return
     for m, s, first in _curves(signals):
-        turns, amplitude = _turns(m), _amplitude(m)
+        amplitude = _amplitude(m)
+        turns = _turns(m, BAND * amplitude)
         if turns < TURNS or not amplitude >= max(NOISE * s, SWING * to_learn) or mann_kendall(m) < FALLING:
             continue
         evidence = {
@@ -91,10 +96,10 @@ def _last_half(series: Series) -> tuple[np.ndarray, Values]:
     return series.steps[keep], series.values[keep]
 
 
-def _turns(m: Values) -> int:
-    """How often `m` [blocks] crosses its median."""
-    side = np.sign(m - np.median(m))
-    side = side[side != 0]
+def _turns(m: Values, band: float) -> int:
+    """How often `m` [blocks] goes from one side of its median to the other, past a band around it."""
+    away = m - np.median(m)
+    side = np.sign(away[np.abs(away) > band])
     return int(np.sum(side[1:] != side[:-1]))
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnostics import Series, Signals
-from diagnostics.curves import COUNTED, FIRST, completed, signal_of
+from diagnostics.curves import completed, signal_of
+from diagnostics.signals import COUNTED, FIRST
 from searcher.errors import NotFound, SearcherError, TrackingError
 from searcher.lock import sqlite_file
 from searcher.records import SIGNALS

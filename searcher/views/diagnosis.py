@@ -13,8 +13,8 @@ from rich.text import Text
 
 from diagnostics import Finding, Report, Severity
 from diagnostics.causes import flatten
-from diagnostics.curves import COUNTED
 from diagnostics.report import shown, to_dict, to_text
+from diagnostics.signals import COUNTED
 from searcher.naming import short_settings, short_value
 from searcher.policy import first_cause, likely_cause
 from searcher.summary import sampled_of

@@ -83,6 +83,33 @@ def close(found: Tensor, expected: float, dtype: torch.dtype = torch.float32) ->
     return math.isclose(float(found), expected, rel_tol=1e-4, abs_tol=1e-4) and found.ndim == 0
 
 
+@pytest.mark.parametrize(
+    ("size", "stride"),
+    [
+        ((4, 4), 1),
+        ((20, 20), 1),
+        ((24, 24), 3),
+        ((28, 28), 3),
+        ((224, 224), 27),
+        ((3, 500), 3),
+        ((9, 9, 99), 5),
+    ],
+)
+def test_fewer_places_of_images_are_spread_over_all_of_it(size: tuple[int, ...], stride: int) -> None:
+    x = torch.arange(math.prod(size)).reshape(1, 1, *size).expand(3, 2, *size)
+    found = measures.fewer_places(x)
+    assert torch.equal(found, found[:1, :1].expand(3, 2, *found.shape[2:]))
+    chosen = product(*(range(stride // 2, length, stride) for length in size))
+    expected = [int(x[0, 0][place]) for place in chosen]
+    assert found[0, 0].flatten().tolist() == expected and stride % 2 == 1
+
+
+def test_what_is_no_image_keeps_all_its_places() -> None:
+    for x in every_kind():
+        if x.ndim < 4:
+            assert measures.fewer_places(x) is x
+
+
 def test_norms_do_not_lose_the_digits_of_half_precision() -> None:
     for x in every_kind():
         (one,) = measures.norms([x])

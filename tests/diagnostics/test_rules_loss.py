@@ -185,6 +185,14 @@ def test_swings_of_the_evaluations_are_seen_where_batches_hide_them(rng: np.rand
     assert [f.kind for f in found] == ["oscillating"]
 
 
+def test_noise_around_one_jump_is_no_swing(rng: np.random.Generator) -> None:
+    found = []
+    for _ in range(50):
+        loss = np.where(rng.integers(5 * N // 8, 7 * N // 8) > T, 1.2, 1.9)
+        found.append(said(oscillating, of(noisy(loss, rng, 0.1))) != [])
+    assert not any(found)
+
+
 def test_noise_is_no_swing(rng: np.random.Generator) -> None:
     for share in (0.05, 0.5):
         assert said(oscillating, of(noisy(np.full(N, 1.5), rng, share))) == []

@@ -208,7 +208,7 @@ def test_a_run_logged_by_epochs_is_told_in_epochs(
     assert "one value each epoch" in text and "the validation loss was best at epoch " in text
     assert "overfitting at epoch" in text and re.search(r"\bsteps?\b", text) is None
     data = json.loads(searcher("diagnose", run, "--tracking-uri", tracking(), "--json").out)
-    assert data["counted"] == "epoch"
+    assert data["counted"] == "epoch" and data["report"]["statistics"]["steps"] == 40
     assert data["report"]["statistics"]["train_loss_first"] == train[0], "Keras calls it loss"
     assert "infinity" not in text and "inf " not in text, "limits that say nothing are left out"
 
