@@ -21,9 +21,9 @@ import optuna
 
 from searcher.catalog import find_study
 from searcher.checks import read_checked
-from searcher.report.build import build
-from searcher.report.failures import FAILURES
-from searcher.report.objective import objectives
+from searcher.report.numbers.build import build
+from searcher.report.numbers.failures import FAILURES
+from searcher.report.numbers.objective import objectives
 from searcher.spec import Changes, StudySpec
 from searcher.study import Places, run_study
 from searcher.trial import TrialResult

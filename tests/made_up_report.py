@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from made_up_study import made_up_study
 
 from diagnostics import Verdict
-from searcher.report.curves import curves
-from searcher.report.layer_maps import layer_maps
+from searcher.report.numbers.curves import curves
+from searcher.report.numbers.layer_maps import layer_maps
 from searcher.report.observations import (
     Bin,
     Condition,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from searcher.errors import SearcherError
 from searcher.records import REPORTS
-from searcher.report.html import to_html
-from searcher.report.markdown import to_markdown
-from searcher.report.plain import to_json
+from searcher.report.pages.html import to_html
+from searcher.report.pages.markdown import to_markdown
+from searcher.report.pages.plain import to_json
 from searcher.report.study_report import StudyReport
 
 RENDERERS: Mapping[str, Callable[[StudyReport], str]] = {

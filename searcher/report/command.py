@@ -28,7 +28,7 @@ def report_study(name: str, storage: str, runs: str, out: str | None, formats: s
     Raises: NotFound when there is no such study; SearcherError for a format that is not known, or a file
     that cannot be written.
     """
-    from searcher.report.build import build
+    from searcher.report.numbers.build import build
 
     chosen = chosen_formats(formats)
     if show and "html" not in chosen:

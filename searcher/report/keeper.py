@@ -55,7 +55,9 @@ class ReportKeeper:
 
     def _write(self, results: Sequence[TrialResult], why: str) -> None:
         from searcher.report import write
-        from searcher.report.build import build  # takes scikit-learn along: only when there is a report
+        from searcher.report.numbers.build import (
+            build,  # takes scikit-learn along: only when there is a report
+        )
 
         began = time.monotonic()
         try:

@@ -157,6 +157,10 @@ class Matters:
     note: str = ""
 
 
+RATIO, GRADIENT = "update_ratio", "grad_norm"
+"""What layer maps show: the size of an update over that of the weight, and the norm of the gradient."""
+
+
 @dataclass(frozen=True)
 class LayerMap:
     """A layer-by-step map of one trial: `values[layer][step]` is the decimal logarithm of the signal."""

@@ -25,6 +25,11 @@ def number(value: float, digits: int = 4) -> str:
     return text.replace("e-0", "e-").replace("e+0", "e+")
 
 
+def significant(value: float, digits: int) -> float:
+    """A number to so many significant digits."""
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else value
+
+
 def value_text(value: Value) -> str:
     """The value of a setting."""
     return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

@@ -15,7 +15,7 @@ from made_up_study import Settings, made_up_study, never
 
 from diagnostics import Signals
 from searcher.records import write_files
-from searcher.report.build import build
+from searcher.report.numbers.build import build
 from searcher.report.study_report import StudyReport
 from searcher.store import load_study
 

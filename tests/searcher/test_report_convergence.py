@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from made_up_study import made_up_spec, made_up_study
 
-from searcher.report.bounds import Side, at_bounds, beyond
-from searcher.report.convergence import convergence
+from searcher.report.numbers.bounds import Side, at_bounds, beyond
+from searcher.report.numbers.convergence import convergence
 from searcher.report.study_report import Spread
 from searcher.spec import StudySpec
 from searcher.trial import Outcome, TrialResult

@@ -15,9 +15,9 @@ from diagnostics import Finding, Report, Series, Severity, Signals, Verdict
 from diagnostics.causes import flatten
 from diagnostics.rules import RULES
 from searcher.records import write_files
-from searcher.report.cases import cases, recorded_signals
-from searcher.report.curves import BEST, LAST, SHOWN_BY, curves, thinned
-from searcher.report.layer_maps import COLUMNS, FLAGGED, RATIO, ROWS, layer_maps
+from searcher.report.numbers.cases import cases, recorded_signals
+from searcher.report.numbers.curves import BEST, LAST, SHOWN_BY, curves, thinned
+from searcher.report.numbers.layer_maps import COLUMNS, FLAGGED, RATIO, ROWS, layer_maps
 from searcher.trial import Outcome, TrialResult, ranked
 
 

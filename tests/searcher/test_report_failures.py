@@ -9,9 +9,9 @@ import pytest
 from made_up_study import SPACE, Settings, made_up_study
 
 from diagnostics import Finding, Severity
-from searcher.report.failures import Z, bins_of, failure_map, kinds_of, sick_by_kind, wilson
-from searcher.report.regions import ANY
-from searcher.report.scales import Scale, columns_of, is_ordered, number_text
+from searcher.report.numbers.failures import Z, bins_of, failure_map, kinds_of, sick_by_kind, wilson
+from searcher.report.numbers.regions import ANY
+from searcher.report.numbers.scales import Scale, columns_of, is_ordered, number_text
 from searcher.trial import Outcome, TrialResult
 
 

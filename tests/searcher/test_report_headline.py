@@ -16,14 +16,14 @@ from made_up_study import SPACE, made_up_study, never
 
 from diagnostics import Signals, Verdict
 from searcher.catalog import find_study
-from searcher.report.convergence import convergence
-from searcher.report.failures import failure_map
-from searcher.report.headline import headline
-from searcher.report.next_study import next_study
-from searcher.report.reproduction import reproduction
+from searcher.report.numbers.convergence import convergence
+from searcher.report.numbers.failures import failure_map
+from searcher.report.numbers.headline import headline
+from searcher.report.numbers.next_study import next_study
+from searcher.report.numbers.reproduction import reproduction
+from searcher.report.numbers.sureness import STUDENT, equals_of, spread_of
+from searcher.report.numbers.verdicts import verdicts
 from searcher.report.study_report import Headline, Spread
-from searcher.report.sureness import STUDENT, equals_of, spread_of
-from searcher.report.verdicts import verdicts
 from searcher.spec import Metric, StudySpec, parse_spec, read_spec
 from searcher.summary import best_result
 from searcher.trial import Outcome, TrialResult

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from made_up_study import SPACE, made_up_spec, made_up_study
 
-from searcher.report.interaction import told_interaction
-from searcher.report.matters import FEWEST, matters
-from searcher.report.objective import objectives, ranks
-from searcher.report.scales import Column, Scale
+from searcher.report.numbers.interaction import told_interaction
+from searcher.report.numbers.matters import FEWEST, matters
+from searcher.report.numbers.objective import objectives, ranks
+from searcher.report.numbers.scales import Column, Scale
 from searcher.trial import Outcome
 
 SPEC = made_up_spec()

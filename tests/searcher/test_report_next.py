@@ -13,12 +13,12 @@ import pytest
 from made_up_study import SPACE, Settings, cliff, made_up_study, never
 
 from searcher.checks import read_checked
-from searcher.report.bounds import at_bounds
-from searcher.report.failures import failure_map
-from searcher.report.narrowing import CHANCE, Evidence, at_least, narrowed, none_of
-from searcher.report.next_study import next_study
-from searcher.report.scales import Column, Scale
-from searcher.report.study_file import study_file, toml_value
+from searcher.report.numbers.bounds import at_bounds
+from searcher.report.numbers.failures import failure_map
+from searcher.report.numbers.narrowing import CHANCE, Evidence, at_least, narrowed, none_of
+from searcher.report.numbers.next_study import next_study
+from searcher.report.numbers.scales import Column, Scale
+from searcher.report.numbers.study_file import study_file, toml_value
 from searcher.report.study_report import Next
 from searcher.spec import Choices, Range, StudySpec, parse_spec
 from searcher.summary import best_result, sampled_of

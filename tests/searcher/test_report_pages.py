@@ -20,14 +20,14 @@ from made_up_study import Fails, cliff, made_up_study
 from diagnostics import Verdict
 from searcher.errors import SearcherError
 from searcher.report import write
-from searcher.report.axes import TEMPLATE, THEME, Places, label
-from searcher.report.blocks import Cards, Figure, Figures, Table
-from searcher.report.build import build
-from searcher.report.html import to_html
-from searcher.report.markdown import escaped, to_markdown
+from searcher.report.numbers.build import build
 from searcher.report.observations import Line
-from searcher.report.plain import to_json
-from searcher.report.sections import page_of
+from searcher.report.pages.axes import TEMPLATE, THEME, Places, label
+from searcher.report.pages.blocks import Cards, Figure, Figures, Table
+from searcher.report.pages.html import to_html
+from searcher.report.pages.markdown import escaped, to_markdown
+from searcher.report.pages.plain import to_json
+from searcher.report.pages.sections import page_of
 from searcher.report.study_report import StudyReport
 
 EVIL = "</script><script>alert(1)</script> & <b>`*|_x"
@@ -155,7 +155,7 @@ def test_a_page_is_well_formed_and_fetches_nothing(name: str) -> None:
 
 def style() -> str:
     """The style sheet of the page."""
-    return (Path(__file__).parents[2] / "searcher/report/page/style.css").read_text()
+    return (Path(__file__).parents[2] / "searcher/report/pages/style.css").read_text()
 
 
 def test_both_themes_have_every_colour() -> None:

@@ -11,11 +11,10 @@ import pytest
 from made_up_study import SPACE, Settings, made_up_spec, made_up_study
 
 from diagnostics import Verdict
-from searcher.report.failures import failure_map
-from searcher.report.observations import Condition, Region
-from searcher.report.regions import ANY, regions
-from searcher.report.scales import Column, Mask, Scale, columns_of, scale_of
-from searcher.report.separating import (
+from searcher.report.numbers.failures import failure_map
+from searcher.report.numbers.regions import ANY, regions
+from searcher.report.numbers.scales import Column, Mask, Scale, columns_of, scale_of
+from searcher.report.numbers.separating import (
     FEWEST_INSIDE,
     _candidates,
     _Search,
@@ -23,6 +22,7 @@ from searcher.report.separating import (
     find_rule,
     holds,
 )
+from searcher.report.observations import Condition, Region
 from searcher.spec import Range
 
 TRIALS = 60

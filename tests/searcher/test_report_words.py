@@ -6,10 +6,10 @@ import pytest
 
 from diagnostics import Verdict
 from searcher.colours import VERDICT_COLOUR
-from searcher.report.axes import GLYPH, SYMBOL, Places, fitting_axis
 from searcher.report.observations import Point
-from searcher.report.setting_figures import objective_range
-from searcher.report.tables import MEANING
+from searcher.report.pages.axes import GLYPH, SYMBOL, Places, fitting_axis
+from searcher.report.pages.setting_figures import objective_range
+from searcher.report.pages.tables import MEANING
 from searcher.report.words import number, percent, sentence_of
 
 

@@ -17,9 +17,9 @@ import numpy as np
 from diagnostics import Severity
 from diagnostics.causes import RANK, flatten
 from diagnostics.evidence.words import short
+from searcher.report.numbers.regions import ANY, did, regions
+from searcher.report.numbers.scales import Column, Mask, Scale, columns_of
 from searcher.report.observations import Bin, FailureMap, Rates
-from searcher.report.regions import ANY, did, regions
-from searcher.report.scales import Column, Mask, Scale, columns_of
 from searcher.spec import StudySpec
 from searcher.trial import Outcome, TrialResult
 

@@ -5,8 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from searcher.report.blocks import Block, Card, Cards, Code, Figure, Figures, Section, Table, Text, Tiles
-from searcher.report.sections import page_of
+from searcher.report.pages.blocks import (
+    Block,
+    Card,
+    Cards,
+    Code,
+    Figure,
+    Figures,
+    Section,
+    Table,
+    Text,
+    Tiles,
+)
+from searcher.report.pages.sections import page_of
 from searcher.report.study_report import StudyReport
 
 ALIGNED = {"number": "---:"}

@@ -10,11 +10,11 @@ import numpy as np
 
 from searcher.checks import check
 from searcher.errors import SpecError
-from searcher.report.bounds import Side, beyond
-from searcher.report.narrowing import Evidence, at_least, narrowed
+from searcher.report.numbers.bounds import Side, beyond
+from searcher.report.numbers.narrowing import Evidence, at_least, narrowed
+from searcher.report.numbers.scales import Column, number_text
+from searcher.report.numbers.study_file import in_words
 from searcher.report.observations import Condition, Number, Region
-from searcher.report.scales import Column, number_text
-from searcher.report.study_file import in_words
 from searcher.report.study_report import AtBound, Change
 from searcher.space import conditions_first
 from searcher.spec import Choices, Range, StudySpec, parse_spec

@@ -12,10 +12,10 @@ from typing import Any
 from jinja2 import Environment
 
 from searcher.colours import VERDICT_COLOUR
-from searcher.report.axes import GLYPH, TEMPLATE, THEME
-from searcher.report.blocks import Block, Cards, Figure, Figures, Table
-from searcher.report.plain import plain
-from searcher.report.sections import page_of
+from searcher.report.pages.axes import GLYPH, TEMPLATE, THEME
+from searcher.report.pages.blocks import Block, Cards, Figure, Figures, Table
+from searcher.report.pages.plain import plain
+from searcher.report.pages.sections import page_of
 from searcher.report.study_report import StudyReport
 
 SENTENCE = 40
@@ -55,7 +55,7 @@ def _figures(block: Block) -> Iterator[Figure]:
 
 
 def _part(name: str) -> str:
-    return (files("searcher.report") / "page" / name).read_text(encoding="utf-8")
+    return (files("searcher.report.pages") / name).read_text(encoding="utf-8")
 
 
 def _plotly() -> str:

@@ -8,7 +8,7 @@ Notation
     n, s    all trials, and all sick ones
     g       gain of a rule: twice the log likelihood that is won by giving the trials inside and outside
             their own rates of sickness instead of one common rate           [pairs]
-    u, k    places and choices of a column, see `searcher/report/scales.py`
+    u, k    places and choices of a column, see `searcher/report/numbers/scales.py`
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from searcher.report.scales import Column, Mask, rows_of
+from searcher.report.numbers.scales import Column, Mask, rows_of
 
 Numbers = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from diagnostics import Verdict
 from searcher.naming import duration
-from searcher.report.blocks import Table
 from searcher.report.observations import Region
+from searcher.report.pages.blocks import Table
 from searcher.report.study_report import AtBound, Best, Change, Longer, Reproduction, Trouble, VerdictRow
 from searcher.report.words import listed, number, percent, sentence_of, settings_text, value_text
 

@@ -7,7 +7,6 @@ Notation
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,8 +14,9 @@ from numpy.typing import NDArray
 
 from diagnostics import Finding, Series
 from diagnostics.report import shown
-from searcher.report.cases import Case, SignalsOf, cases, own_signals
+from searcher.report.numbers.cases import Case, SignalsOf, cases, own_signals
 from searcher.report.observations import Curves, Example, Line
+from searcher.report.words import significant
 from searcher.spec import StudySpec
 from searcher.trial import TrialResult, ranked
 
@@ -175,9 +175,4 @@ def thinned(
         begins = np.concatenate([[0], ends[:-1] + 1])
         x = np.array([np.median(x[a : b + 1]) for a, b in zip(begins, ends, strict=True)])
         t = t[ends]
-    return tuple(int(step) for step in t), tuple(rounded(float(value)) for value in x)
-
-
-def rounded(value: float, digits: int = 4) -> float:
-    """A number to so many significant digits."""
-    return float(f"{value:.{digits}g}") if math.isfinite(value) else value
+    return tuple(int(step) for step in t), tuple(significant(float(value), 4) for value in x)

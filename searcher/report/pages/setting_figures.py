@@ -10,11 +10,21 @@ import numpy as np
 
 from diagnostics import Verdict
 from searcher.colours import VERDICT_COLOUR
-from searcher.report.axes import Axis, Places, Trace, axis, bare_axis, by_verdict, faint, is_bad, label, marks
-from searcher.report.blocks import Columns, Figure, Figures, Table
-from searcher.report.curves import rounded
 from searcher.report.observations import Bin, FailureMap, Importance, Interaction, Point, Rates, Slice
-from searcher.report.words import counted, number, percent, value_text
+from searcher.report.pages.axes import (
+    Axis,
+    Places,
+    Trace,
+    axis,
+    bare_axis,
+    by_verdict,
+    faint,
+    is_bad,
+    label,
+    marks,
+)
+from searcher.report.pages.blocks import Columns, Figure, Figures, Table
+from searcher.report.words import counted, number, percent, significant, value_text
 
 ANY = "any failure"
 """The kind under which all failures are counted."""
@@ -201,7 +211,7 @@ def _slice_figure(one: Slice, metric: str, low: float, high: float) -> Figure:
                 "type": "scatter",
                 "mode": "markers",
                 value: [places.of(point.value, point.trial) for point in chosen],
-                objective: [rounded(float(np.clip(point.objective, low, high))) for point in chosen],
+                objective: [significant(float(np.clip(point.objective, low, high)), 4) for point in chosen],
                 "text": [f"{point.trial}: {number(point.objective)}" for point in chosen],
                 "marker": marks(verdict, size=6, opacity=faint(len(points))),
                 "hovertemplate": f"{verdict}<br>trial %{{text}}<extra></extra>",

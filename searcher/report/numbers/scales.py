@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from searcher.report.observations import Number, Value
+from searcher.report.words import significant
 from searcher.spec import Choices, Range, StudySpec
 from searcher.trial import TrialResult
 from trainers.config import is_continuous
@@ -61,11 +62,6 @@ class Scale:
 
     def _bent(self, value: float) -> float:
         return math.log(value) if self.log else float(value)
-
-
-def significant(value: float, digits: int = DIGITS) -> float:
-    """A number to so many significant digits."""
-    return float(f"{value:.{digits}g}")
 
 
 def number_text(value: float) -> str:

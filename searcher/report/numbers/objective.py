@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from searcher.report.failures import FAILURES
+from searcher.report.numbers.failures import FAILURES
 from searcher.spec import StudySpec
 from searcher.trial import TrialResult
 

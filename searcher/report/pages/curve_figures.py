@@ -11,9 +11,9 @@ import numpy as np
 
 from diagnostics import Verdict
 from searcher.colours import VERDICT_COLOUR
-from searcher.report.axes import Trace, axis, by_verdict, fitting_axis, label
-from searcher.report.blocks import Figure, Figures
 from searcher.report.observations import Curves, Example, Line
+from searcher.report.pages.axes import Trace, axis, by_verdict, fitting_axis, label
+from searcher.report.pages.blocks import Figure, Figures
 from searcher.report.words import counted, number
 
 LEAVES = 20.0

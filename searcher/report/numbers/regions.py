@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from searcher.report.numbers.scales import Column, Mask, number_text, rows_of
+from searcher.report.numbers.separating import FEWEST, Found, Part, find_rule, holds
 from searcher.report.observations import Condition, Region, Value
-from searcher.report.scales import Column, Mask, number_text, rows_of
-from searcher.report.separating import FEWEST, Found, Part, find_rule, holds
 from searcher.spec import StudySpec
 
 ANY = "any failure"

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from searcher.report.axes import axis, label
-from searcher.report.blocks import Columns, Figure, Figures, Table
-from searcher.report.layer_maps import RATIO
-from searcher.report.observations import Example, LayerMap
+from searcher.report.observations import GRADIENT, RATIO, Example, LayerMap
+from searcher.report.pages.axes import axis, label
+from searcher.report.pages.blocks import Columns, Figure, Figures, Table
 from searcher.report.words import number
 
 HEALTHY = -3.0
@@ -23,7 +22,7 @@ Source: Karpathy's rule of thumb of 1e-3."""
 DECADES = 3.0
 """Decades to both sides of it that the scale shows (house rule: 1e-6 is rest, 1 is no rest)."""
 
-TITLES = {RATIO: "Update over weight", "grad_norm": "Gradient norm"}
+TITLES = {RATIO: "Update over weight", GRADIENT: "Gradient norm"}
 
 NAME = 22
 """Characters of a layer's name that are shown: its end, which tells layers apart, on a phone too."""

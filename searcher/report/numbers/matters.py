@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from searcher.report.importance import importance_of
-from searcher.report.interaction import told_interaction
-from searcher.report.objective import Numbers, objectives, ranks
+from searcher.report.numbers.importance import importance_of
+from searcher.report.numbers.interaction import told_interaction
+from searcher.report.numbers.objective import Numbers, objectives, ranks
+from searcher.report.numbers.scales import Column, columns_of
 from searcher.report.observations import Importance, Interaction, Matters, Point, Slice
-from searcher.report.scales import Column, columns_of
 from searcher.spec import StudySpec
 from searcher.trial import TrialResult
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from diagnostics import Verdict
 from searcher.colours import VERDICT_COLOUR
 from searcher.naming import duration
-from searcher.report.axes import axis, bare_axis, is_bad, label
-from searcher.report.blocks import Columns, Figure, Figures, Table
+from searcher.report.pages.axes import axis, bare_axis, is_bad, label
+from searcher.report.pages.blocks import Columns, Figure, Figures, Table
 from searcher.report.study_report import Convergence, VerdictRow, Verdicts
 from searcher.report.words import counted, number, percent
 

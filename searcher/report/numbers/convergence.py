@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnostics.evidence.words import short
-from searcher.report.bounds import at_bounds, beyond
-from searcher.report.scales import number_text
+from searcher.report.numbers.bounds import at_bounds, beyond
+from searcher.report.numbers.scales import number_text
 from searcher.report.study_report import AtBound, Convergence, Spread
 from searcher.spec import Choices, StudySpec
 from searcher.summary import best_result, sampled_of

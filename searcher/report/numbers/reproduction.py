@@ -10,7 +10,7 @@ from platform import python_version
 from typing import Any
 
 from searcher.catalog import shipped
-from searcher.report.study_file import study_file
+from searcher.report.numbers.study_file import study_file
 from searcher.report.study_report import Reproduction
 from searcher.report.words import counted
 from searcher.spec import StudySpec, parse_spec, read_spec

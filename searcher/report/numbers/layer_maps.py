@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from diagnostics import Finding, Severity, Signals
 from diagnostics.evidence.steps import update_ratios
-from searcher.report.cases import SignalsOf, cases, own_signals
-from searcher.report.observations import LayerMap
+from searcher.report.numbers.cases import SignalsOf, cases, own_signals
+from searcher.report.observations import GRADIENT, RATIO, LayerMap
 from searcher.spec import StudySpec
 from searcher.trial import TrialResult, ranked
 
@@ -30,7 +30,6 @@ TRIES = 3
 COLUMNS, ROWS = 60, 40
 """Steps and layers of a map at most (house rule: cells that can still be seen on a phone)."""
 
-RATIO, GRADIENT = "update_ratio", "grad_norm"
 SIGNALS = ("update_norm", "weight_norm", GRADIENT)
 
 

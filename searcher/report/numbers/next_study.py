@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from diagnostics import Verdict
 from diagnostics.evidence.words import short
-from searcher.report.narrowing import HEALTHY, Evidence, evidence_of
-from searcher.report.next_space import Draft, left_over, next_space
+from searcher.report.numbers.narrowing import HEALTHY, Evidence, evidence_of
+from searcher.report.numbers.next_space import Draft, left_over, next_space
+from searcher.report.numbers.scales import columns_of
+from searcher.report.numbers.study_file import study_file
 from searcher.report.observations import FailureMap, Value
-from searcher.report.scales import columns_of
-from searcher.report.study_file import study_file
 from searcher.report.study_report import AtBound, Change, Longer, Next
 from searcher.report.words import counted
 from searcher.spec import StudySpec

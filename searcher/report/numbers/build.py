@@ -6,18 +6,18 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from searcher.report.cases import SignalsOf, recorded_signals
-from searcher.report.convergence import convergence
-from searcher.report.curves import curves
-from searcher.report.failures import failure_map
-from searcher.report.headline import headline
-from searcher.report.layer_maps import layer_maps
-from searcher.report.matters import matters
-from searcher.report.next_study import next_study
-from searcher.report.reproduction import reproduction
+from searcher.report.numbers.cases import SignalsOf, recorded_signals
+from searcher.report.numbers.convergence import convergence
+from searcher.report.numbers.curves import curves
+from searcher.report.numbers.failures import failure_map
+from searcher.report.numbers.headline import headline
+from searcher.report.numbers.layer_maps import layer_maps
+from searcher.report.numbers.matters import matters
+from searcher.report.numbers.next_study import next_study
+from searcher.report.numbers.reproduction import reproduction
+from searcher.report.numbers.sureness import spread_of
+from searcher.report.numbers.verdicts import verdicts
 from searcher.report.study_report import Spread, StudyReport
-from searcher.report.sureness import spread_of
-from searcher.report.verdicts import verdicts
 from searcher.spec import StudySpec
 from searcher.summary import best_result
 from searcher.trial import TrialResult

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from searcher.report.scales import number_text
+from searcher.report.numbers.scales import number_text
 from searcher.spec import Choices, Named, Range, StudySpec
 
 WIDTH = 100

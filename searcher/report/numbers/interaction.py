@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from searcher.report.objective import Numbers
-from searcher.report.scales import Column
+from searcher.report.numbers.objective import Numbers
+from searcher.report.numbers.scales import Column
 from searcher.spec import StudySpec
 
 FEWEST = 12

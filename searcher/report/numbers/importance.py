@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
-from searcher.report.objective import Numbers
-from searcher.report.scales import Column, Mask
+from searcher.report.numbers.objective import Numbers
+from searcher.report.numbers.scales import Column, Mask
 
 TREES, LEAF = 60, 3
 """Trees of the forest, and trials in a leaf (house rule: shares move by a few percent with more trees)."""

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Literal
 
+from searcher.report.numbers.scales import DIGITS, is_ordered, scale_of
 from searcher.report.observations import Number
-from searcher.report.scales import is_ordered, scale_of, significant
 from searcher.report.study_report import AtBound
+from searcher.report.words import significant
 from searcher.spec import Choices, Range, StudySpec
 from trainers.config import SETTINGS, check_setting
 
@@ -68,7 +69,7 @@ def _wider_range(name: str, setting: Range, side: Side) -> Number | None:
         return None if setting.low > 0 >= whole else whole
     if not setting.log and side == "low" and setting.low >= 0 > value:
         return None  # a setting that was never negative is not made so
-    return significant(value)
+    return significant(value, DIGITS)
 
 
 def _next_choice(setting: Choices, side: Side) -> Number | None:
@@ -83,7 +84,7 @@ def _next_choice(setting: Choices, side: Side) -> Number | None:
         return None
     if is_whole:
         return round(value) if round(value) != last else None
-    return significant(value)
+    return significant(value, DIGITS)
 
 
 def _are_alike(steps: list[float]) -> bool:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from diagnostics import Verdict
 from diagnostics.evidence.words import short
 from searcher.policy import likely_cause
-from searcher.report.next_space import LEFT_OUT
+from searcher.report.numbers.next_space import LEFT_OUT
+from searcher.report.numbers.sureness import equals_of
 from searcher.report.observations import FailureMap
 from searcher.report.study_report import Best, Convergence, Headline, Next, Spread, Trouble
-from searcher.report.sureness import equals_of
 from searcher.report.words import counted, listed
 from searcher.spec import Choices, StudySpec
 from searcher.summary import best_result, outcome_counts, sampled_of

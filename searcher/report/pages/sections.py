@@ -5,7 +5,8 @@ from __future__ import annotations
 import tomllib
 
 from searcher.naming import duration
-from searcher.report.blocks import (
+from searcher.report.observations import Example
+from searcher.report.pages.blocks import (
     Block,
     Card,
     Cards,
@@ -17,13 +18,11 @@ from searcher.report.blocks import (
     Tile,
     Tiles,
 )
-from searcher.report.curve_figures import all_losses, best_curves, example_figure
-from searcher.report.layer_figures import layer_figures
-from searcher.report.observations import Example
-from searcher.report.search_figures import course_of_search, verdict_bars
-from searcher.report.setting_figures import failure_rates, importances, interaction_figure, slices
-from searcher.report.study_report import Best, StudyReport
-from searcher.report.tables import (
+from searcher.report.pages.curve_figures import all_losses, best_curves, example_figure
+from searcher.report.pages.layer_figures import layer_figures
+from searcher.report.pages.search_figures import course_of_search, verdict_bars
+from searcher.report.pages.setting_figures import failure_rates, importances, interaction_figure, slices
+from searcher.report.pages.tables import (
     bounds_table,
     changes_table,
     longer_table,
@@ -33,6 +32,7 @@ from searcher.report.tables import (
     troubles_table,
     verdicts_table,
 )
+from searcher.report.study_report import Best, StudyReport
 from searcher.report.words import (
     counted,
     day,

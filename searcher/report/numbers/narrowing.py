@@ -5,7 +5,7 @@ Notation
     K       good ones among them: the best quarter, or the better half, of those that did not fail
     n       trials beyond a bound, or with a choice
     p       chance that n trials drawn from N hold none of the K good ones (hypergeometric)
-    u       place in a range, see `searcher/report/scales.py`
+    u       place in a range, see `searcher/report/numbers/scales.py`
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from searcher.report.failures import FAILURES
-from searcher.report.objective import objectives, ranks
+from searcher.report.numbers.failures import FAILURES
+from searcher.report.numbers.objective import objectives, ranks
+from searcher.report.numbers.scales import Column, Mask, Scale, number_text
 from searcher.report.observations import Number, Region, Value
-from searcher.report.scales import Column, Mask, Scale, number_text
+from searcher.report.words import significant
 from searcher.spec import StudySpec
 from searcher.trial import TrialResult
 
@@ -133,7 +134,7 @@ def _end(column: Column, scale: Scale, known: Evidence, side: str) -> tuple[Numb
         p = none_of(beyond, int(there.sum()), int(good.sum()))
         kept = outermost - MARGIN
         if p <= CHANCE and kept >= WORTH:
-            edge = number_text(_shown(scale.value(outermost if is_low else 1 - outermost)))
+            edge = number_text(significant(scale.value(outermost if is_low else 1 - outermost), 3))
             where = f"{beyond} trials {'below' if is_low else 'above'} {edge}"
             end = _round_end(scale, kept if is_low else 1 - kept, is_low)
             return end, _none_good(where, good, there, p)
@@ -199,10 +200,6 @@ def _round_end(scale: Scale, u: float, is_low: bool) -> Number:
     unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1) if value else 1.0
     whole = math.floor(value / unit + 1e-9) if is_low else math.ceil(value / unit - 1e-9)
     return float(f"{whole * unit:.12g}")
-
-
-def _shown(value: float) -> float:
-    return float(f"{value:.3g}")
 
 
 def _percent(p: float) -> str:

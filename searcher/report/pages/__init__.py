@@ -1,0 +1,1 @@
+"""How a report looks: blocks, plots and tables made from its numbers, as HTML, Markdown and JSON."""
