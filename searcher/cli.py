@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from searcher.defaults import RUNS, STORAGE, TRACKING
+from searcher.defaults import RUNS, STORAGE, TRACKING, UI_HOST, UI_PORT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -133,6 +133,9 @@ def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     report.add_argument(
         "--runs", default=RUNS, metavar="DIR", help="folder of the trials' files (%(default)s)"
     )
+    report.add_argument(
+        "--tracking-uri", default=TRACKING, metavar="URI", help="MLflow's store, for links (%(default)s)"
+    )
     _add_storage(report)
 
 
@@ -141,8 +144,8 @@ def _add_record(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     ui.add_argument(
         "study", metavar="STUDY", nargs="?", help="a study whose saved views are linked (default: all)"
     )
-    ui.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
-    ui.add_argument("--port", type=int, default=5000, help="port to serve on (%(default)s)")
+    ui.add_argument("--host", default=UI_HOST, help="address to serve on (%(default)s)")
+    ui.add_argument("--port", type=int, default=UI_PORT, help="port to serve on (%(default)s)")
     verify = commands.add_parser("verify", help="hold MLflow's record of a study against Optuna's store")
     repair = commands.add_parser("repair", help="bring MLflow's record to what Optuna's store knows")
     for command in (verify, repair):

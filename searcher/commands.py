@@ -188,7 +188,15 @@ def report_command(arguments: argparse.Namespace) -> int:
     from searcher.store import recorded_name
 
     name = recorded_name(arguments.study)
-    report_study(name, arguments.storage, arguments.runs, arguments.out, arguments.format, arguments.open)
+    report_study(
+        name,
+        arguments.storage,
+        arguments.tracking_uri,
+        arguments.runs,
+        arguments.out,
+        arguments.format,
+        arguments.open,
+    )
     return 0
 
 

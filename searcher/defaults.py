@@ -3,3 +3,6 @@
 STORAGE = "sqlite:///studies.db"
 TRACKING = "sqlite:///mlflow.db"
 RUNS = "searcher-runs"
+
+UI_HOST, UI_PORT = "127.0.0.1", 5000
+"""Where `searcher ui` serves MLflow's pages."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,9 +14,13 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from searcher.addresses import without_user
 from searcher.defaults import RUNS, STORAGE, TRACKING
-from searcher.errors import StudyBusy, TrackingError
+from searcher.errors import SearcherError, StudyBusy, TrackingError
 from searcher.lock import study_lock
+
+END_SECONDS = 10.0
+"""What the pages' server may take to end by itself."""
 
 if TYPE_CHECKING:
     from searcher.tracking import Recorded
@@ -25,9 +31,14 @@ def ui_command(arguments: argparse.Namespace) -> int:
     """Serve MLflow's pages on the record until Ctrl-C."""
     uri = arguments.tracking_uri
     if uri.startswith("http"):
-        print(f"a server keeps this record; its pages are at {uri}")
-        _print_links(uri, uri, arguments.study)
+        print(f"a server keeps this record; its pages are at {without_user(uri)}")
+        _print_links(uri, without_user(uri), arguments.study)
         return 0
+    if not _is_free(arguments.host, arguments.port):
+        raise SearcherError(
+            f"port {arguments.port} of {arguments.host} is in use, perhaps by pages that are open already; "
+            "end that program, or choose another one with --port"
+        )
     environment = {
         **os.environ,
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -38,13 +49,38 @@ def ui_command(arguments: argparse.Namespace) -> int:
     address = f"http://{arguments.host}:{arguments.port}"
     pages = f"{address}/#/experiments?workflowType=machine_learning"
     print(f"MLflow's pages come up in some 10 seconds (Ctrl-C ends them): {pages}", flush=True)
-    with subprocess.Popen(command, env=environment) as server:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    server = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        if _is_up(server, address.replace("//0.0.0.0:", "//127.0.0.1:")):
+            _print_links(address, address, arguments.study)
+        return server.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _end(server)
+
+
+def _is_free(host: str, port: int) -> bool:
+    """Whether nobody serves there."""
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            if _is_up(server, address.replace("//0.0.0.0:", "//127.0.0.1:")):
-                _print_links(address, address, arguments.study)
-            return server.wait()
-        except KeyboardInterrupt:
-            return 0
+            one.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End the server with the workers it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGTERM)
+    try:
+        server.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
 
 
 def _is_up(server: subprocess.Popen[bytes], address: str) -> bool:

@@ -12,6 +12,7 @@ import optuna
 import sqlalchemy
 from optuna.storages import RDBStorage
 
+from searcher.addresses import hide_passwords
 from searcher.errors import StorageError
 from searcher.lock import beside, sqlite_file
 
@@ -54,7 +55,7 @@ def translated(url: str) -> Iterator[None]:
         causes = [error, error.__cause__, error.__context__]
         text = str(next((c for c in reversed(causes) if c is not None), error)).splitlines()[0]
         raise StorageError(
-            f"the study store {without_password(url)} cannot be used: {text}; {_advice(text)}. "
+            f"the study store {hide_passwords(url)} cannot be used: {text}; {_advice(text)}. "
             "What was recorded before is safe"
         ) from error
 
@@ -69,11 +70,3 @@ def _advice(text: str) -> str:
     }
     found = (advice for sign, advice in known.items() if sign in text.lower())
     return next(found, "check the address and that the server is running, or name another one with --storage")
-
-
-def without_password(url: str) -> str:
-    """The address as it may be shown."""
-    try:
-        return str(sqlalchemy.make_url(url))
-    except sqlalchemy.exc.ArgumentError:
-        return url

@@ -13,6 +13,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from diagnostics.findings import Facts
+from searcher.addresses import hide_passwords
 from searcher.errors import NotFound, StudyChanged
 from searcher.identity import changes_between
 from searcher.lock import sqlite_file
@@ -22,7 +23,7 @@ from searcher.records import result_from_record, to_record
 from searcher.samplers import build_pruner, build_sampler
 from searcher.space import Point, distributions, point_of, suggest, unconditional
 from searcher.spec import StudySpec, parse_spec, read_spec
-from searcher.storage import open_storage, translated, without_password
+from searcher.storage import open_storage, translated
 from searcher.trial import Outcome, TrialResult
 from trainers.choices import choices
 
@@ -182,13 +183,14 @@ def load_study(name: str, url: str) -> StudyStore:
     names = recorded_names(url)
     if name not in names:
         which = f"; {choices(name, names)}" if names else ": nothing is"
-        raise NotFound(f"no study {name!r} is recorded in {without_password(url)}{which}")
+        raise NotFound(f"no study {name!r} is recorded in {hide_passwords(url)}{which}")
     with translated(url):
         storage = open_storage(url)
         study = optuna.load_study(study_name=name, storage=storage)
         if SPEC not in study.user_attrs:
             raise NotFound(
-                f"study {name!r} in {url} was not made by searcher: it has no study file on record"
+                f"study {name!r} in {hide_passwords(url)} was not made by searcher: it has no study file on "
+                "record"
             )
         return StudyStore(study, storage, parse_spec(json.loads(study.user_attrs[SPEC]), name))
 

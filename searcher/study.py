@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from searcher.coordinator import Coordinator
+from searcher.environment import environment
 from searcher.events import Event, Noted, StudyLeft, TrialEnded, View
 from searcher.interrupts import Interrupts
 from searcher.launchers import LAUNCHERS, Launcher
@@ -17,8 +19,10 @@ from searcher.report.keeper import ReportKeeper
 from searcher.spec import StudySpec
 from searcher.store import open_study
 from searcher.summary import to_markdown
-from searcher.tracking import BackgroundTracker, MlflowTracker, NullTracker, Tracker
+from searcher.tracking import BackgroundTracker, MlflowTracker, NullTracker, usual_links
 from searcher.trial import TrialResult, ranked
+
+WHOLE_AGAIN = "the MLflow record is up to date again"
 
 
 @dataclass(frozen=True)
@@ -43,46 +47,75 @@ def run_study(
     runs = places.runs / spec.name
     with study_lock(runs, spec.name, places.storage), contextlib.ExitStack() as stack:
         store = open_study(spec, places.storage)
+        environment().keep(runs)
         device = str(spec.fixed.get("device", "auto"))
         launcher = launcher or LAUNCHERS[spec.dispatch.launcher](spec.dispatch.slots, device, runs)
         stack.callback(launcher.close)
-        recorder = MlflowTracker(spec, places.tracking, runs) if places.tracking else NullTracker()
-        tracker = BackgroundTracker(recorder)
-        keeper = ReportKeeper(spec, runs, tracker.report) if places.report else None
-
-        def seen(event: Event) -> None:
-            view(event)
-            if keeper is not None and isinstance(event, TrialEnded):
-                keeper.keep(coordinator.ledger.results)
-
-        coordinator = Coordinator(spec, store, launcher, tracker, seen, runs)
+        beside = _Beside(spec, places, view)
+        coordinator = Coordinator(spec, store, launcher, beside.tracker, beside.seen, runs)
+        results = beside.results = coordinator.ledger.results
         with Interrupts() as interrupts:
             try:
                 coordinator.run(interrupts)
             finally:
                 launcher.close()  # while the record is written, nothing has to run on
-                if keeper is not None and not interrupts.at_once:
-                    keeper.close(coordinator.ledger.results, coordinator.why)
-                _close(tracker, recorder, coordinator, runs, with_model=not interrupts.at_once)
-                if keeper is not None and keeper.trouble:
-                    view(Noted(keeper.trouble))
-        tracker.check()
-        return coordinator.ledger.results
+                beside.close(coordinator.why, at_once=interrupts.at_once)
+        beside.tracker.check()
+        return results
 
 
-def _close(
-    tracker: BackgroundTracker, recorder: Tracker, of: Coordinator, runs: Path, with_model: bool
-) -> None:
-    """End the record; when it has gaps, bring it up to date as a whole, once."""
-    results = of.ledger.results
-    best = ranked(of.spec.metric, results)[:KEPT_WEIGHTS] if with_model else []
-    end = (to_markdown(of.spec, results, of.why), [result.number for result in best])
-    tracker.close(*end)
-    if tracker.failure is not None and tracker.was_open:
-        second = BackgroundTracker(recorder)
-        second.open(results)
-        second.report(report_files(runs))
-        second.close(*end)
-        if second.failure is not None:
-            of.view(Noted(str(second.failure)))
-    of.view(StudyLeft(of.spec, tuple(results), of.why))
+class _Beside:
+    """What is kept beside the trials while they train: the record in MLflow, and the report."""
+
+    def __init__(self, spec: StudySpec, places: Places, view: View) -> None:
+        self.results: Sequence[TrialResult] = ()
+        self._spec = spec
+        self._places = places
+        self._runs = places.runs / spec.name
+        self._view = view
+        uri = places.tracking
+        self._recorder = MlflowTracker(spec, uri, self._runs) if uri else NullTracker()
+        self.tracker = BackgroundTracker(self._recorder)
+        self._keeper = ReportKeeper(spec, self._runs, self.tracker.report, self._views)
+        self._is_behind = False
+
+    def seen(self, event: Event) -> None:
+        """Something has happened to a trial."""
+        self._view(event)
+        self._tell_of_gaps()
+        if isinstance(event, TrialEnded) and self._places.report:
+            self._keeper.keep(self.results)
+
+    def close(self, why: str, *, at_once: bool) -> None:
+        """Write the last report and end the record; `at_once` leaves out what takes long."""
+        if self._places.report and not at_once:
+            self._keeper.close(self.results, why)
+        self._end_record(why, with_model=not at_once)
+        self._view(StudyLeft(self._spec, tuple(self.results), why))
+        if self._keeper.trouble:
+            self._view(Noted(self._keeper.trouble))
+
+    def _views(self) -> dict[str, str]:
+        """The links of the saved views in MLflow."""
+        uri = self._places.tracking
+        return usual_links(uri, self._spec.name) if uri and self.tracker.wait_open() else {}
+
+    def _tell_of_gaps(self) -> None:
+        """Once when the record cannot be written any more, and once when it is whole again."""
+        failure = self.tracker.failure
+        if self.tracker.was_open and self._is_behind != (failure is not None):
+            self._is_behind = failure is not None
+            self._view(Noted(f"{failure}; it is tried again now and then" if failure else WHOLE_AGAIN))
+
+    def _end_record(self, why: str, *, with_model: bool) -> None:
+        """End the record; when it has gaps, bring it up to date as a whole, once."""
+        best = ranked(self._spec.metric, self.results)[:KEPT_WEIGHTS] if with_model else []
+        end = (to_markdown(self._spec, self.results, why), [result.number for result in best])
+        self.tracker.close(*end)
+        if self.tracker.failure is not None and self.tracker.was_open:
+            second = BackgroundTracker(self._recorder)
+            second.open(self.results)
+            second.report(report_files(self._runs))
+            second.close(*end)
+            if second.failure is not None:
+                self._view(Noted(str(second.failure)))

@@ -1,7 +1,8 @@
 """Weights drawn far too large or too small: the first answers are wild, or the signal dies on its way.
 
 Notation
-    l0      median loss of the first three steps
+    l0      the first loss, or the median of the first three where that is lower: the second and third are
+            already those of other weights, and the batch of the first one may be odd
     ref     loss of an answer of 0: the trivial loss of classes, E[y^2] of numbers
     a       root mean square of the first answers (of classes: about their mean)
     x       root mean square of the inputs
@@ -90,7 +91,7 @@ def _first_loss(signals: Signals, facts: Facts, start: Depth) -> float:
     x = input_size(signals)
     if quiet or (x > INPUTS and not (start.drifts or a / x > INPUTS)):
         return math.nan
-    return float(np.median(loss.values[:ROWS])) / ref
+    return float(min(loss.values[0], np.median(loss.values[:ROWS]))) / ref
 
 
 def _suffers(signals: Signals, facts: Facts, start: Depth, ratio: float, place: Standing) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from searcher.errors import SearcherError
@@ -26,19 +29,22 @@ FILES: Mapping[str, str] = {Path(name).suffix[1:]: name for name in REPORTS}
 def write(report: StudyReport, folder: Path, formats: Iterable[str] = tuple(RENDERERS)) -> list[Path]:
     """Write the report into a folder, a file for each format; the files, in the order of the formats.
 
-    A file is written beside its place and then renamed: whoever reads it never sees half of it.
+    A file is written beside its place and then renamed: whoever reads it never sees half of it, and when
+    several write it the last one stays.
 
     Raises: SearcherError when a file cannot be written.
     """
     written = []
     for format_ in formats:
         file = folder / FILES[format_]
-        beside = file.with_name(f"{file.name}.part")
+        beside = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}.part")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             beside.write_text(RENDERERS[format_](report), encoding="utf-8")
             beside.replace(file)
         except OSError as error:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
             raise SearcherError(
                 f"the report cannot be written to {file}: {error.strerror or error}; "
                 "free some disk space or name another folder with --out"

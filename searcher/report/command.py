@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import webbrowser
 from pathlib import Path
 
 from searcher.budget import exhausted, used_device_hours, used_hours
 from searcher.defaults import RUNS
-from searcher.errors import SearcherError
+from searcher.errors import SearcherError, TrackingError
 from searcher.report import RENDERERS, write
 from searcher.report.words import counted
 from searcher.space import count_points
@@ -22,13 +23,17 @@ SAYS = {
 """What a person does with each format."""
 
 
-def report_study(name: str, storage: str, runs: str, out: str | None, formats: str, show: bool) -> None:
-    """Write the report on a recorded study and print where it is; with `show` open its page.
+def report_study(
+    name: str, storage: str, tracking: str, runs: str, out: str | None, formats: str, show: bool
+) -> None:
+    """Write the report on a recorded study, keep it with the study's run in MLflow where there is one, and
+    print where it is; with `show` open its page.
 
     Raises: NotFound when there is no such study; SearcherError for a format that is not known, or a file
     that cannot be written.
     """
     from searcher.report.numbers.build import build
+    from searcher.tracking import keep_report, usual_links
 
     chosen = chosen_formats(formats)
     if show and "html" not in chosen:
@@ -37,12 +42,19 @@ def report_study(name: str, storage: str, runs: str, out: str | None, formats: s
     results, folder = store.results(), Path(runs or RUNS) / store.spec.name
     hours, device_hours = used_hours(results), used_device_hours(results)
     ended = exhausted(store.spec.search, len(results), hours, device_hours, count_points(store.spec))
-    report = build(store.spec, results, folder, ended=ended)
+    views = usual_links(tracking, store.spec.name)
+    report = build(store.spec, results, folder, ended=ended, views=views)
     files = write(report, Path(out) if out else folder, chosen)
+    try:
+        keep_report(tracking, store.spec, files)
+    except TrackingError as error:
+        print(f"searcher: {error}", file=sys.stderr)  # the files are there all the same
     print(f"the report on {counted(len(results), 'trial')} of {name}:")
     for file in files:
         print(f"  {file}  {SAYS[file.suffix[1:]]}")
-    print(f"compare its trials in MLflow, with links to the saved views: searcher ui {name}")
+    print(f"compare its trials in MLflow: searcher ui {store.spec.name}")
+    for shows, address in views.items():
+        print(f"  {shows}: {address}")
     if show:
         page = next(file for file in files if file.suffix == ".html")
         if not webbrowser.open(page.resolve().as_uri()):

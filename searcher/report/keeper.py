@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from searcher.spec import StudySpec
@@ -23,14 +23,23 @@ Publish = Callable[[Sequence[Path]], None]
 class ReportKeeper:
     """Keeps the report of a study up to date, in a thread of its own while trials train.
 
-    A report that cannot be written stops no study: why is kept in `trouble`, empty when all went well.
+    `views` gives the links of the saved views. A report that cannot be written stops no study: why is kept in
+    `trouble`, empty when all went well.
     """
 
-    def __init__(self, spec: StudySpec, runs: Path, publish: Publish, every: float = EVERY_SECONDS) -> None:
+    def __init__(
+        self,
+        spec: StudySpec,
+        runs: Path,
+        publish: Publish,
+        views: Callable[[], Mapping[str, str]] = dict,
+        every: float = EVERY_SECONDS,
+    ) -> None:
         self.trouble = ""
         self._spec = spec
         self._runs = runs
         self._publish = publish
+        self._views = views
         self._every = every
         self._wait = every
         self._written_at = time.monotonic()
@@ -54,14 +63,13 @@ class ReportKeeper:
             self._write(tuple(results), why)
 
     def _write(self, results: Sequence[TrialResult], why: str) -> None:
-        from searcher.report import write
-        from searcher.report.numbers.build import (
-            build,  # takes scikit-learn along: only when there is a report
-        )
-
         began = time.monotonic()
         try:
-            files = write(build(self._spec, results, self._runs, ended=why), self._runs)
+            from searcher.report import write  # takes scikit-learn and plotly along
+            from searcher.report.numbers.build import build
+
+            report = build(self._spec, results, self._runs, ended=why, views=self._views())
+            files = write(report, self._runs)
         except Exception as error:  # a mistake in the report must not cost a study
             said = (str(error).splitlines() or [type(error).__name__])[0]
             self.trouble = (

@@ -6,7 +6,7 @@ A part whose numbers are not there is empty (no rows, None), never invented; its
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from searcher.report.observations import Curves, FailureMap, LayerMap, Matters, Number, Value
@@ -145,7 +145,7 @@ class Reproduction:
 @dataclass(frozen=True)
 class StudyReport:
     """A convergence report, in the order in which it is read. `ended` says why the study ended; empty while
-    it runs. `made_at` is in seconds since 1970."""
+    it runs. `made_at` is in seconds since 1970; `views` are links to the study's saved views in MLflow."""
 
     study: str
     question: str
@@ -162,6 +162,7 @@ class StudyReport:
     convergence: Convergence
     next: Next
     reproduction: Reproduction
+    views: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it: tuples as lists."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,18 +13,28 @@ from searcher.errors import TrackingError
 from searcher.tracking.tracker import Started, Tracker
 from searcher.trial import TrialResult
 
+RETRY_SECONDS = 30.0
+"""Between two attempts to reach a record that failed (house rule: a restarted server is there by then)."""
+
+Call = Callable[[], None]
+
 
 class BackgroundTracker:
     """Passes every call on to `tracker`, in order, in one thread.
 
-    A record that cannot be opened raises at the next call: the study has not really begun. Once it
-    is open, a failure is kept in `failure` and the study goes on; what was missed is written by
-    opening the record again with all results (see `MlflowTracker.open`).
+    A record that cannot be opened raises at the next call: the study has not really begun. Once it is open, a
+    failure is kept in `failure` and the study goes on. The record is then opened again from time to time with
+    all results (see `MlflowTracker.open`), and running trials are told anew: nothing is missed in the end.
     """
 
-    def __init__(self, tracker: Tracker) -> None:
+    def __init__(self, tracker: Tracker, retry: float = RETRY_SECONDS) -> None:
         self._tracker = tracker
-        self._calls: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._retry = retry
+        self._calls: queue.Queue[Call | None] = queue.Queue()
+        self._results: list[TrialResult] = []
+        self._running: defaultdict[int, list[Call]] = defaultdict(list)  # what was told of each
+        self._failed_at = 0.0
+        self._is_asked, self._begun = False, threading.Event()
         self.was_open = False
         self.failure: TrackingError | None = None
         self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
@@ -33,42 +45,90 @@ class BackgroundTracker:
         if self.failure is not None and not self.was_open:
             raise self.failure
 
+    def wait_open(self) -> bool:
+        """Wait until the record was opened, when that was asked for; whether it worked."""
+        if self._is_asked:
+            self._begun.wait()
+        return self.was_open
+
     def open(self, results: Sequence[TrialResult]) -> None:
-        as_of_now = tuple(results)  # the list grows while the thread is still opening the record
+        self._is_asked = True
+        self._results = list(results)  # the thread reads it from here on, and adds to it
 
         def call() -> None:
-            self._tracker.open(as_of_now)
-            self.was_open = True
+            try:
+                self._tracker.open(tuple(self._results))
+                self.was_open = True
+            finally:
+                self._begun.set()
+
+        self._calls.put(self._guarded(call))
+
+    def start(self, trial: Started) -> None:
+        self._tell(trial.number, lambda: self._tracker.start(trial))
+
+    def evaluate(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
+        self._tell(number, lambda: self._tracker.evaluate(number, step, metrics))
+
+    def end(self, result: TrialResult) -> None:
+        def call() -> None:
+            self._running.pop(result.number, None)
+            self._results.append(result)
+            self._guarded(lambda: self._tracker.end(result))()
 
         self._calls.put(call)
 
-    def start(self, trial: Started) -> None:
-        self._calls.put(lambda: self._tracker.start(trial))
-
-    def evaluate(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
-        self._calls.put(lambda: self._tracker.evaluate(number, step, metrics))
-
-    def end(self, result: TrialResult) -> None:
-        self._calls.put(lambda: self._tracker.end(result))
-
     def forget(self, number: int) -> None:
-        self._calls.put(lambda: self._tracker.forget(number))
+        def call() -> None:
+            self._running.pop(number, None)
+            self._guarded(lambda: self._tracker.forget(number))()
+
+        self._calls.put(call)
 
     def report(self, files: Sequence[Path]) -> None:
         as_of_now = tuple(files)
-        self._calls.put(lambda: self._tracker.report(as_of_now))
+        self._calls.put(self._guarded(lambda: self._tracker.report(as_of_now)))
 
     def close(self, summary: str, best: Sequence[int]) -> None:
         """Wait until everything is written."""
-        self._calls.put(lambda: self._tracker.close(summary, best))
+        self._calls.put(self._guarded(lambda: self._tracker.close(summary, best)))
         self._calls.put(None)
         self._thread.join()
 
+    def _tell(self, number: int, of_trial: Call) -> None:
+        def call() -> None:
+            self._running[number].append(of_trial)
+            self._guarded(of_trial)()
+
+        self._calls.put(call)
+
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
-            if self.failure is not None:
-                continue  # a record with a gap is brought up to date as a whole
+            call()
+
+    def _guarded(self, call: Call) -> Call:
+        """The call, or while the record fails now and then an attempt to bring it up to date as a whole."""
+
+        def guarded() -> None:
+            if self.failure is not None and not (self.was_open and self._is_time()):
+                return
             try:
-                call()
+                if self.failure is None:
+                    call()
+                else:
+                    self._reopen()
             except TrackingError as error:
-                self.failure = error
+                self.failure, self._failed_at = error, time.monotonic()
+
+        return guarded
+
+    def _is_time(self) -> bool:
+        return time.monotonic() - self._failed_at >= self._retry
+
+    def _reopen(self) -> None:
+        """Everything that was told up to now, the newest call among it, once more."""
+        self._tracker.open(tuple(self._results))
+        for calls in self._running.values():
+            for call in calls:
+                call()
+        self.failure = None

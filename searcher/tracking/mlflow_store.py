@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy
 
+from searcher.addresses import hide_passwords
 from searcher.errors import TrackingError
 from searcher.lock import beside
 
@@ -66,7 +67,7 @@ def translated(uri: str) -> Iterator[None]:
     except Exception as error:
         first = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise TrackingError(
-            f"the MLflow record at {uri} cannot be written: {first}; check the address and that the "
-            "server is running, or name another one with --tracking-uri. Trials are safe in the study store; "
-            "the next run brings the record up to it"
+            f"the MLflow record at {hide_passwords(uri)} cannot be written: {first}; check the address and "
+            "that the server is running, or name another one with --tracking-uri. Trials are safe in the "
+            "study store; the next run brings the record up to it"
         ) from error

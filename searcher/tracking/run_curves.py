@@ -13,6 +13,7 @@ import numpy as np
 from diagnostics import Series, Signals
 from diagnostics.curves import completed, signal_of
 from diagnostics.signals import COUNTED, FIRST
+from searcher.addresses import hide_passwords
 from searcher.errors import NotFound, SearcherError, TrackingError
 from searcher.lock import sqlite_file
 from searcher.records import SIGNALS
@@ -53,7 +54,9 @@ def read_run(uri: str, run_id: str) -> RunCurves:
     """
     file = sqlite_file(uri)
     if file is not None and not file.exists():
-        raise NotFound(f"there is no MLflow record at {uri}; name another one with --tracking-uri")
+        raise NotFound(
+            f"there is no MLflow record at {hide_passwords(uri)}; name another one with --tracking-uri"
+        )
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # standard error is for errors
     with _reading(uri, run_id):
         client = connect(uri)
@@ -133,11 +136,11 @@ def _reading(uri: str, run_id: str) -> Iterator[None]:
     except Exception as error:
         if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
             raise NotFound(
-                f"no run {run_id!r} is in the MLflow record at {uri}; copy the id from the run's page, "
-                "or name another record with --tracking-uri"
+                f"no run {run_id!r} is in the MLflow record at {hide_passwords(uri)}; copy the id from the "
+                "run's page, or name another record with --tracking-uri"
             ) from None
         first = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise TrackingError(
-            f"the MLflow record at {uri} cannot be read: {first}; check the address and that the server "
-            "is running, or name another one with --tracking-uri"
+            f"the MLflow record at {hide_passwords(uri)} cannot be read: {first}; check the address and "
+            "that the server is running, or name another one with --tracking-uri"
         ) from error

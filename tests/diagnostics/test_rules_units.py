@@ -232,6 +232,13 @@ def test_a_wild_start_that_is_overcome_is_worth_a_word_only(rng: np.random.Gener
     assert the_finding(bad_init_scale.RULE, signals).severity is Severity.INFO
 
 
+def test_what_the_first_steps_have_done_is_no_start(rng: np.random.Generator) -> None:
+    signals = started(rng, False, (1, 1, 1), first=1.8 * TRIVIAL, answer=2.2)
+    loss = signals["loss"].values.copy()
+    loss[1:3] = 200 * TRIVIAL, 1e4 * TRIVIAL
+    assert none_found(bad_init_scale.RULE, Signals({**signals, "loss": Series(np.arange(STEPS), loss)}))
+
+
 @pytest.mark.parametrize("gain", [0.41, 0.7, 1.0, 1.4])
 def test_usual_starts_are_left_alone(rng: np.random.Generator, gain: float) -> None:
     for learns in (True, False):

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from searcher.errors import SearcherError
 from searcher.report import RENDERERS
 from searcher.report.command import chosen_formats
 
+Call = Any  # the fixture `searcher` in conftest.py
 Begun = Any  # the fixture `own` in conftest.py
 
 
@@ -31,7 +33,18 @@ def test_the_command_writes_the_report_and_says_where(own: Begun) -> None:
     assert all(f"{file} " in said.out and file.is_file() for file in files)
     assert "2 trials" in said.out
     text = files[1].read_text()
-    assert "The study goes on" not in text and "All 2 trials of the budget are done." in text
+    assert "Its budget is not used up" not in text and "All 2 trials of the budget are done." in text
+
+
+@pytest.mark.usefixtures("mixed")
+def test_the_command_links_the_record_and_keeps_the_report_there(searcher: Call) -> None:
+    uri = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+    said = searcher("report", "mixed", "--tracking-uri", uri, "--format", "md", "--out", "elsewhere")
+    assert said.code == 0 and "Why trials failed: http://127.0.0.1:5000/#/experiments/1/runs?" in said.out
+    client = MlflowClient(tracking_uri=uri)
+    (parent,) = client.search_runs(["1"], "tags.`searcher.kind` = 'study'")
+    kept = client.download_artifacts(parent.info.run_id, "report/report.md", ".")
+    assert Path(kept).read_text() == Path("elsewhere/report.md").read_text()
 
 
 def test_the_command_takes_a_study_file_formats_and_a_folder(own: Begun, tmp_path: Path) -> None:

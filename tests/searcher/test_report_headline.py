@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from made_up_study import SPACE, made_up_study, never
 
 from diagnostics import Signals, Verdict
 from searcher.catalog import find_study
+from searcher.environment import Environment
 from searcher.report.numbers.convergence import convergence
 from searcher.report.numbers.failures import failure_map
 from searcher.report.numbers.headline import headline
@@ -27,6 +26,8 @@ from searcher.report.study_report import Headline, Spread
 from searcher.spec import Metric, StudySpec, parse_spec, read_spec
 from searcher.summary import best_result
 from searcher.trial import Outcome, TrialResult
+
+HERE = Environment({"python": "3.11.1", "torch": "2.13.0"}, "a machine", "searcher run", "12ab" * 10)
 
 
 def head(spec: StudySpec, results: Sequence[TrialResult], spread: Spread | None = None) -> Headline:
@@ -162,37 +163,26 @@ def test_time_is_saved_at_the_pace_of_the_trial_but_no_slower_than_the_slowest()
 
 def test_what_it_takes_to_get_the_results_again() -> None:
     spec, results = made_up_study(20, 3)
-    found = reproduction(spec, results)
+    found = reproduction(spec, results, HERE)
     assert found.command == "searcher run made-up.toml" and found.seed == 3
-    assert found.versions["python"] == ".".join(map(str, sys.version_info[:3]))
-    assert {"searcher", "torch", "optuna", "numpy"} <= found.versions.keys()
+    assert (found.versions, found.git_commit) == (HERE.versions, HERE.git_commit)
     assert (found.device, found.data_digest) == ("cpu", "3f3ec3678edb3ea2")
     assert found.best_settings.startswith("[train]\n") and "learning_rate = " in found.best_settings
     assert 'name = "made-up"' in found.study_file
     mixed = [replace(results[0], facts={**results[0].facts, "device": "cuda"}), *results[1:]]
-    assert reproduction(spec, mixed).device == "cpu (19 trials), cuda (1 trial)"
-    assert reproduction(spec, []).best_settings == ""
+    assert reproduction(spec, mixed, HERE).device == "cpu (19 trials), cuda (1 trial)"
+    assert reproduction(spec, [], HERE).best_settings == ""
 
 
 def test_a_study_that_comes_along_is_run_by_its_name() -> None:
     spec = read_spec(find_study("digits-mlp"))
-    assert reproduction(spec, []).command == "searcher run digits-mlp"
+    assert reproduction(spec, [], HERE).command == "searcher run digits-mlp"
     raw = spec.model_dump()
     fewer = {**raw, "search": {**raw["search"], "trials": 7, "seed": 3}, "train": {**spec.train, "epochs": 2}}
-    command = reproduction(parse_spec(fewer, "x"), []).command
+    command = reproduction(parse_spec(fewer, "x"), [], HERE).command
     assert command == "searcher run digits-mlp --trials 7 --seed 3 --set epochs=2"
+    odd = {**raw, "train": {**spec.train, "deterministic": True, "data_dir": "/my data"}}
+    command = reproduction(parse_spec(odd, "x"), [], HERE).command
+    assert shlex.split(command)[3:] == ["--set", "deterministic=true", "--set", "data_dir=/my data"]
     other = {**raw, "space": {"dropout": raw["space"]["dropout"]}}
-    assert reproduction(parse_spec(other, "x"), []).command == "searcher run digits-mlp.toml"
-
-
-def test_the_commit_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    spec, _ = made_up_study(0)
-    assert reproduction(spec, []).git_commit == ""
-    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
-    for arguments in (["init", "-q"], [*who, "commit", "-q", "--allow-empty", "-m", "one"]):
-        subprocess.run(["git", *arguments], check=True)
-    assert len(reproduction(spec, []).git_commit) == 40
-    (tmp_path / "new.txt").write_text("x")
-    subprocess.run(["git", "add", "new.txt"], check=True)
-    assert reproduction(spec, []).git_commit.endswith(" (with changes)")
+    assert reproduction(parse_spec(other, "x"), [], HERE).command == "searcher run digits-mlp.toml"

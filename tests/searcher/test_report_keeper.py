@@ -47,11 +47,12 @@ def test_a_report_has_a_file_for_every_renderer() -> None:
 def test_a_report_is_written_when_it_is_due_and_at_the_end(tmp_path: Path) -> None:
     spec, results = made_up_study(6)
     published = Published()
-    keeper = ReportKeeper(spec, tmp_path, published, every=0.0)
+    keeper = ReportKeeper(spec, tmp_path, published, lambda: {"Cost": "http://there/cost"}, every=0.0)
     keeper.keep(results[:4])
     published.wait()
     keeper.close(results, "all trials are done")
     assert published.trials == [4, 6] and published.ended == ["", "all trials are done"]
+    assert 'href="http://there/cost"' in (tmp_path / "report.html").read_text()
     assert keeper.trouble == ""
 
 
@@ -68,7 +69,7 @@ def test_a_report_that_cannot_be_written_costs_no_study(
     make_spec: Callable[..., StudySpec], workplace: Path
 ) -> None:
     runs = workplace / "runs"
-    (runs / "own" / "report.html.part").mkdir(parents=True)
+    (runs / "own" / "report.html").mkdir(parents=True)
     said: list[Any] = []
     results = run_study(make_spec(), Places(f"sqlite:///{workplace / 'studies.db'}", None, runs), said.append)
     assert len(results) == 4
@@ -79,6 +80,9 @@ def test_a_report_that_cannot_be_written_costs_no_study(
 def test_a_study_that_was_run_has_its_report_beside_it_and_in_its_record(searcher: Call) -> None:
     folder = Path("searcher-runs/mixed")
     numbers = json.loads((folder / "report.json").read_text())
+    assert len(numbers["views"]) == 4 and all(
+        "viewStateShareKey=" in link for link in numbers["views"].values()
+    )
     assert numbers["headline"]["trials"] == 7 and numbers["ended"] == "all 7 trials of the budget are done"
     client = MlflowClient(tracking_uri=f"sqlite:///{Path.cwd() / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("mixed").experiment_id

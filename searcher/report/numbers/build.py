@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from searcher.environment import environment_of
 from searcher.report.numbers.cases import SignalsOf, recorded_signals
 from searcher.report.numbers.convergence import convergence
 from searcher.report.numbers.curves import curves
@@ -29,12 +30,14 @@ def build(
     runs: Path,
     *,
     ended: str = "",
+    views: Mapping[str, str] | None = None,
     made_at: float | None = None,
 ) -> StudyReport:
     """The report on a study: its finished trials and the folder `runs` of their files, from which signals
     are read trial by trial, since all of them at once may not fit into memory.
 
-    `ended` says why the study ended; `made_at`, in seconds since 1970, is now unless it is given.
+    `ended` says why the study ended; `views` are links of its saved views; `made_at`, in seconds since
+    1970, is now unless it is given.
     """
     signals_of = recorded_signals(runs)
     spread = _spread(spec, results, signals_of)
@@ -56,7 +59,8 @@ def build(
         layers=layer_maps(spec, results, signals_of),
         convergence=search,
         next=following,
-        reproduction=reproduction(spec, results),
+        reproduction=reproduction(spec, results, environment_of(runs)),
+        views=views or {},
     )
 
 

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-import subprocess
+import shlex
 from collections import Counter
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
-from platform import python_version
 from typing import Any
 
 from searcher.catalog import shipped
-from searcher.report.numbers.study_file import study_file
+from searcher.environment import Environment
+from searcher.report.numbers.study_file import study_file, toml_value
 from searcher.report.study_report import Reproduction
 from searcher.report.words import counted
 from searcher.spec import StudySpec, parse_spec, read_spec
 from searcher.summary import best_result, sampled_of, settings_toml
 from searcher.trial import TrialResult
 
-PACKAGES = ("searcher", "torch", "optuna", "mlflow", "numpy", "scikit-learn")
-"""Packages whose versions a result may hang on."""
-
-GIT_SECONDS = 5.0
-"""Seconds that git may take: a report waits for nothing."""
-
 OPTIONS = ("trials", "hours", "seed")
 """Parts of [search] that an option of `searcher run` can change."""
 
 
-def reproduction(spec: StudySpec, results: Sequence[TrialResult]) -> Reproduction:
-    """Command, seed, versions as they are where the report is made, device, data, commit, best settings."""
+def reproduction(spec: StudySpec, results: Sequence[TrialResult], ran_in: Environment) -> Reproduction:
+    """Command, seed, versions, device, data, commit, best settings."""
     best = best_result(spec, results)
     return Reproduction(
         command=_command(spec),
         seed=spec.search.seed,
-        versions=_versions(),
+        versions=ran_in.versions,
         device=_counted(results, "device"),
         data_digest=_counted(results, "data_digest"),
-        git_commit=_git_commit(),
+        git_commit=ran_in.git_commit,
         best_settings="" if best is None else settings_toml({**spec.train, **sampled_of(best)}),
         study_file=study_file(spec),
     )
@@ -62,7 +55,7 @@ def _options(there: StudySpec, spec: StudySpec) -> list[str] | None:
             search[name] = value
             options.append(f"--{name} {value}")
     train = {k: v for k, v in spec.train.items() if k not in there.train or there.train[k] != v}
-    options += [f"--set {name}={value}" for name, value in train.items()]
+    options += [f"--set {shlex.quote(f'{name}={_given(value)}')}" for name, value in train.items()]
     dispatch = there.dispatch.model_dump()  # says where, not what
     changed = {**there.model_dump(), "train": {**there.train, **train}}
     changed["search"] = {**changed["search"], **search}
@@ -70,14 +63,9 @@ def _options(there: StudySpec, spec: StudySpec) -> list[str] | None:
     return options if again == {**spec.model_dump(), "dispatch": dispatch} else None
 
 
-def _versions() -> dict[str, str]:
-    found = {"python": python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue  # a report can be made where nothing is trained
-    return found
+def _given(value: Any) -> str:
+    """A fixed setting as `--set` takes it."""
+    return value if isinstance(value, str) else toml_value(value)
 
 
 def _counted(results: Sequence[TrialResult], fact: str) -> str:
@@ -86,20 +74,3 @@ def _counted(results: Sequence[TrialResult], fact: str) -> str:
     if len(counts) <= 1:
         return "".join(counts)
     return ", ".join(f"{value} ({counted(count, 'trial')})" for value, count in counts.most_common())
-
-
-def _git_commit() -> str:
-    """The commit of the working folder, and whether files differ from it; empty where there is none."""
-    try:
-        commit = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return f"{commit} (with changes)" if changed else commit
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(
-        ["git", *arguments], capture_output=True, text=True, check=True, timeout=GIT_SECONDS
-    )
-    return done.stdout.strip()

@@ -110,7 +110,16 @@ class Code:
     language: str
 
 
-Block = Text | Tiles | Table | Figure | Figures | Cards | Code
+@dataclass(frozen=True)
+class Links:
+    """Pages elsewhere, by what they show."""
+
+    kind: ClassVar = "links"
+    caption: str
+    links: tuple[tuple[str, str], ...]
+
+
+Block = Text | Tiles | Table | Figure | Figures | Cards | Code | Links
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from searcher.report.pages.blocks import (
     Code,
     Figure,
     Figures,
+    Links,
     Section,
     Table,
     Text,
@@ -69,6 +70,9 @@ def _block(block: Block) -> Iterator[str]:
         case Code(title, text, language):
             yield f"**{escaped(title)}**"
             yield _fenced(text, language)
+        case Links(caption, links):
+            yield escaped(caption)
+            yield "\n".join(f"- [{escaped(shows)}](<{address}>)" for shows, address in links)
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -12,6 +12,7 @@ from searcher.report.pages.blocks import (
     Cards,
     Code,
     Figures,
+    Links,
     Page,
     Section,
     Text,
@@ -71,7 +72,7 @@ def page_of(report: StudyReport) -> Page:
         Section("next", "Next", _next(report)),
         Section("reproduce", "To reproduce", _reproduction(report)),
     )
-    state = sentence_of(report.ended) if report.ended else "The study goes on: its budget is not used up."
+    state = sentence_of(report.ended) if report.ended else "Its budget is not used up."
     facts = (
         ("Searched for", f"{report.metric}, to {report.goal}"),
         ("State", state),
@@ -102,6 +103,9 @@ def _summary(report: StudyReport) -> tuple[Block, ...]:
         if headline.best.equals:
             equals = f"trial{'s' * (len(headline.best.equals) > 1)} {listed(headline.best.equals)}"
             blocks.append(Text(f"As good as the best, within its noise: {equals}.", "note"))
+    if report.views:
+        where = f"The trials in MLflow (these links open while `searcher ui {report.study}` runs):"
+        blocks.append(Links(where, tuple(report.views.items())))
     return tuple(blocks)
 
 
