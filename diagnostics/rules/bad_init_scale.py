@@ -1,8 +1,7 @@
 """Weights drawn far too large or too small: the first answers are wild, or the signal dies on its way.
 
 Notation
-    l0      the first loss, or the median of the first three where that is lower: the second and third are
-            already those of other weights, and the batch of the first one may be odd
+    l0      median loss of the first three steps, or the first one where that rose at once
     ref     loss of an answer of 0: the trivial loss of classes, E[y^2] of numbers
     a       root mean square of the first answers (of classes: about their mean)
     x       root mean square of the inputs
@@ -34,6 +33,10 @@ LOUD = 2.0
 
 ROWS = 3
 """First losses, and last evaluations, of which the median counts."""
+
+AT_ONCE = 2.0
+"""Times the first loss that the next ones are only after updates that made them so (house rule: batches
+differ by less)."""
 
 DEEP = 4
 """Hidden layers from which sigmoids, whose slope is a quarter at most, leave nothing of a signal (1/256)."""
@@ -91,7 +94,8 @@ def _first_loss(signals: Signals, facts: Facts, start: Depth) -> float:
     x = input_size(signals)
     if quiet or (x > INPUTS and not (start.drifts or a / x > INPUTS)):
         return math.nan
-    return float(min(loss.values[0], np.median(loss.values[:ROWS]))) / ref
+    first, usual = float(loss.values[0]), float(np.median(loss.values[:ROWS]))
+    return (usual if usual <= AT_ONCE * first else first) / ref
 
 
 def _suffers(signals: Signals, facts: Facts, start: Depth, ratio: float, place: Standing) -> bool:
