@@ -104,7 +104,7 @@ def _summary(report: StudyReport) -> tuple[Block, ...]:
             equals = f"trial{'s' * (len(headline.best.equals) > 1)} {listed(headline.best.equals)}"
             blocks.append(Text(f"As good as the best, within its noise: {equals}.", "note"))
     if report.views:
-        where = f"The trials in MLflow (these links open while `searcher ui {report.study}` runs):"
+        where = f"The trials in MLflow, once searcher ui {report.study} runs:"
         blocks.append(Links(where, tuple(report.views.items())))
     return tuple(blocks)
 
