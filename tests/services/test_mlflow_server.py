@@ -105,3 +105,22 @@ def test_a_study_is_recorded_by_a_server(server: str, tmp_path: Path) -> None:
         command = [sys.executable, "-m", "searcher.cli", name, "served", "--tracking-uri", server]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
         assert done.returncode == code, done
+
+
+def test_pages_need_a_free_port_and_end_with_their_command(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "searcher.cli", "ui", "--port", str(port)]
+        said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        assert said.returncode == 2 and f"port {port} of 127.0.0.1 is in use" in said.stderr
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}", process)
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("127.0.0.1", port))
