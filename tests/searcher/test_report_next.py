@@ -15,10 +15,11 @@ from made_up_study import SPACE, Settings, cliff, made_up_study, never
 from searcher.checks import read_checked
 from searcher.report.numbers.bounds import at_bounds
 from searcher.report.numbers.failures import failure_map
-from searcher.report.numbers.narrowing import CHANCE, Evidence, at_least, narrowed, none_of
+from searcher.report.numbers.narrowing import CHANCE, Evidence, Narrowed, at_least, narrowed, none_of
 from searcher.report.numbers.next_study import next_study
-from searcher.report.numbers.scales import Column, Scale
+from searcher.report.numbers.scales import Column, Mask, Scale
 from searcher.report.numbers.study_file import study_file, toml_value
+from searcher.report.observations import Condition, Region
 from searcher.report.study_report import Next
 from searcher.spec import Choices, Range, StudySpec, parse_spec
 from searcher.summary import best_result, sampled_of
@@ -201,6 +202,65 @@ def test_the_better_half_says_what_the_best_quarter_is_too_small_for() -> None:
         "none of the 12 trials below 0.308 is among the best 14 of 40 (chance alone: 0.17 %)",
     )
     assert narrowed(column, Evidence((quarter, quarter), np.zeros(40, dtype=bool))).low is None
+
+
+def ends_of(good: Mask, failed: Mask, *rules: tuple[Condition, ...], norm: Mask | None = None) -> Narrowed:
+    """What becomes of a range from 0 to 1 with 40 even trials, by rules that hold for its failures."""
+    u = np.linspace(0, 1, 40)
+    every = np.ones(40, dtype=bool)
+    inside = []
+    for rule in rules:
+        met = every
+        for condition in rule:
+            bound = condition.value
+            if isinstance(bound, tuple):
+                assert norm is not None
+                met = met & norm
+            else:
+                met = met & (u > bound if condition.word == "above" else u <= bound)
+        inside.append(met)
+    regions = tuple(Region("any", f"rule {k}", rule, 1, 1, 0, 1, 1.0) for k, rule in enumerate(rules))
+    column = Column("x", u, every, Scale(0.0, 1.0))
+    return narrowed(column, Evidence((good, good), failed, regions, tuple(inside)))
+
+
+def test_of_a_failing_bound_and_one_of_good_trials_the_tighter_is_kept() -> None:
+    u = np.linspace(0, 1, 40)
+    good = (u > 0.4) & (u < 0.6)
+    loose = ends_of(good, u > 0.9, (Condition("x", "above", 0.9),))
+    assert loose.high is not None and 0.6 < loose.high < 0.7
+    assert "none of the" in loose.reasons[-1] and "rule 0, and no good trial lies there" in loose.reasons[-1]
+    tight = ends_of(good, u > 0.61, (Condition("x", "above", 0.61),))
+    assert tight.high == 0.61 and tight.reasons[-1].startswith("rule 0, and no good trial lies there; none")
+    rules = [(Condition("x", "at most", bound),) for bound in (0.1, 0.38)]
+    for order in (rules, rules[::-1]):
+        assert ends_of(good, u <= 0.38, *order).low == 0.38
+
+
+def test_half_of_a_rule_is_no_bound_where_the_other_half_makes_the_difference() -> None:
+    number = np.arange(40)
+    u, norm = number / 39, number % 2 == 0
+    rule = (Condition("x", "above", 0.8), Condition("norm", "is", ("none",)))
+    good = np.isin(number, (1, 5, 28))
+    failed = (u > 0.8) & norm
+    assert ends_of(good, failed, rule, norm=norm).high is None, "4 untested trials: chance"
+    assert ends_of(good, u > 0.8, rule, norm=norm).high == 0.8, "what is beyond fails with the other norm too"
+    assert ends_of(good, failed, rule[:1]).high == 0.8
+    never_tried = ends_of(good, u > 0.8, rule, norm=u > 0.8)
+    assert never_tried.high is None, "nothing is known of other norms there"
+
+
+def test_half_of_a_rule_does_not_keep_a_range_from_being_widened(tmp_path: Path) -> None:
+    def fails(settings: Settings) -> str:
+        return "diverging" if settings["learning_rate"] > 0.1 and settings["norm"] != "batch" else ""
+
+    spec, results = made_up_study(100, 4, fails, pruned=0.0)
+    results = [r if r.report.fatal else replace(r, value=float(r.settings["learning_rate"])) for r in results]
+    (best,) = ranked(spec.metric, results)[:1]
+    moved = replace(best, settings={**best.settings, "learning_rate": 0.999}, value=2.0)
+    found = following(spec, [moved if r is best else r for r in results])
+    rate = as_spec(found, tmp_path).space["learning_rate"]
+    assert isinstance(rate, Range) and rate.high == 10.0
 
 
 def test_a_study_file_says_again_what_it_was_read_from(tmp_path: Path) -> None:

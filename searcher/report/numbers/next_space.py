@@ -11,7 +11,7 @@ import numpy as np
 from searcher.checks import check
 from searcher.errors import SpecError
 from searcher.report.numbers.bounds import Side, beyond
-from searcher.report.numbers.narrowing import Evidence, at_least, narrowed
+from searcher.report.numbers.narrowing import Evidence, at_least, failing_ends, narrowed
 from searcher.report.numbers.scales import Column, number_text
 from searcher.report.numbers.study_file import in_words
 from searcher.report.observations import Condition, Number, Region
@@ -99,7 +99,7 @@ def _wider(
     """The setting with room beyond its bound, and why; unchanged where nothing but failures lies there."""
     side: Side = "high" if bound.bound == "high" else "low"
     value = beyond(spec, column.name, side)
-    if value is None or _fails_beyond(known, column.name, side):
+    if value is None or (column.scale is not None and failing_ends(column, known, side)):
         return setting, ""
     end = "upper" if side == "high" else "lower"
     best = f"the best value, {number_text(bound.value)}, lies on the {end} bound"
@@ -115,12 +115,6 @@ def _wider(
     rises = list(setting.choices) == sorted(setting.choices, key=lambda choice: float(choice))
     choices = [*setting.choices, value] if (side == "high") == rises else [value, *setting.choices]
     return setting.model_copy(update={"choices": choices}), best
-
-
-def _fails_beyond(known: Evidence, name: str, side: Side) -> bool:
-    word = "above" if side == "high" else "at most"
-    conditions = (condition for region in known.regions for condition in region.conditions)
-    return any(condition.setting == name and condition.word == word for condition in conditions)
 
 
 def _consistent(spec: StudySpec, draft: Draft) -> Draft:
