@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up_study import SPACE, Settings, cliff, made_up_study, never
+from made_up_study import SPACE, Settings, cliff, made_up_spec, made_up_study, never
 
 from searcher.checks import read_checked
-from searcher.report.numbers.bounds import at_bounds
+from searcher.report.numbers.bounds import at_bounds, beyond
 from searcher.report.numbers.failures import failure_map
 from searcher.report.numbers.narrowing import CHANCE, Evidence, Narrowed, at_least, narrowed, none_of
 from searcher.report.numbers.next_study import next_study
-from searcher.report.numbers.scales import Column, Mask, Scale
+from searcher.report.numbers.scales import Column, Mask, Scale, scale_of
 from searcher.report.numbers.study_file import study_file, toml_value
 from searcher.report.observations import Condition, Region
 from searcher.report.study_report import Next
@@ -127,6 +127,36 @@ def test_whole_numbers_and_steps_stay_whole(tmp_path: Path) -> None:
     assert isinstance(depth, Range) and isinstance(width, Range)
     assert isinstance(depth.low, int) and 1 < depth.low <= 4 and depth.high == 6
     assert width.low % 32 == 0 and 32 < width.low <= 400 <= width.high and width.step == 32
+
+
+@pytest.mark.parametrize(
+    ("word", "low", "high"), [("above", 0.0, 0.4), ("at most", 0.5, 1.0)], ids=["above", "at most"]
+)
+def test_failing_ends_of_a_range_with_steps_lie_inside_on_a_step(
+    word: str, low: float, high: float, tmp_path: Path
+) -> None:
+    def fails(settings: Settings) -> str:
+        return "diverging" if (settings["dropout"] > 0.45) is (word == "above") else ""
+
+    space = {**SPACE, "dropout": {"low": 0.0, "high": 0.9, "step": 0.1}}
+    spec, results = made_up_study(80, 3, fails, space=space, pruned=0.0)
+    results = [r if r.report.fatal else replace(r, value=float(i * 7 % 11)) for i, r in enumerate(results)]
+    after = as_spec(following(spec, results), tmp_path).space["dropout"]
+    assert isinstance(after, Range) and (after.low, after.high) == (low, min(high, 0.9))
+
+
+@pytest.mark.parametrize(("step", "values"), [(0.1, 8), (0.05, 15), (0.03, 20)])
+def test_ends_of_ranges_with_steps_are_without_the_dust_of_fractions(step: float, values: int) -> None:
+    high = float(f"{step * (values - 1):.12g}")
+    setting = Range(low=0.0, high=high, step=step)
+    column = Column("x", np.linspace(0, 1, 40), np.ones(40, dtype=bool), scale_of("x", setting))
+    assert column.scale is not None and column.scale.values == values
+    good = np.arange(40) < 4
+    found = narrowed(column, Evidence((good, good), np.zeros(40, dtype=bool)))
+    assert found.high is not None and found.high == float(f"{round(found.high / step) * step:.12g}")
+    space = {"x": {"low": 0.0, "high": high, "step": step}}
+    wider = beyond(made_up_spec(space=space), "x", "high")
+    assert wider is not None and wider > high and wider == float(f"{round(wider / step) * step:.12g}")
 
 
 def test_a_change_that_no_study_file_may_have_is_taken_back(tmp_path: Path) -> None:

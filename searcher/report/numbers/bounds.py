@@ -61,7 +61,7 @@ def _wider_range(name: str, setting: Range, side: Side) -> Number | None:
     value = scale.value(1 + WIDER if side == "high" else -WIDER)
     if setting.step is not None:
         steps = max(1, round(WIDER * (setting.high - setting.low) / setting.step))
-        return setting.high + steps * setting.step if side == "high" else setting.low - steps * setting.step
+        return scale.on_grid((scale.values or 1) - 1 + steps if side == "high" else -steps)
     if scale.whole:
         if side == "high":
             return max(round(value), int(setting.high) + 1)

@@ -223,7 +223,7 @@ def _none_good(which: str, good: Mask, there: Mask, p: float) -> str:
 def _failing_end(column: Column, scale: Scale, known: Evidence, side: str) -> tuple[Number, str] | None:
     """The tightest bound beyond which trials fail, where no good trial lies beyond it."""
     ends = [
-        (end.bound + 1 if scale.whole and side == "low" else end.bound, end)
+        (_inner_end(scale, end.bound, side), end)
         for end in failing_ends(column, known, side)
         if not (known.good & end.beyond).any() and end.beyond.sum() < column.active.sum()
     ]
@@ -261,11 +261,20 @@ def _against(column: Column, known: Evidence, own: Mask, choice: str) -> str:
     return ""
 
 
+def _inner_end(scale: Scale, bound: Number, side: str) -> Number:
+    """The last value before trials fail: `above` a bound on the high side, up to it on the low side."""
+    if scale.values is None:
+        return bound
+    steps = math.floor(scale.steps_to(bound))
+    return scale.on_grid(steps + 1 if side == "low" else steps)
+
+
 def _round_end(scale: Scale, u: float, is_low: bool) -> Number:
-    """An end of a range in two significant digits, rounded away from what is kept."""
+    """An end of a range in two significant digits, or on a step, rounded away from what is kept."""
     value = scale.value(u)
-    if scale.whole:
-        return math.floor(value) if is_low else math.ceil(value)
+    if scale.values is not None:
+        steps = scale.steps_to(value)
+        return scale.on_grid(math.floor(steps) if is_low else math.ceil(steps))
     unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1) if value else 1.0
     whole = math.floor(value / unit + 1e-9) if is_low else math.ceil(value / unit - 1e-9)
     return float(f"{whole * unit:.12g}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -82,14 +81,9 @@ def _draft(spec: StudySpec, columns: Sequence[Column], known: Evidence, bounds: 
 
 
 def _with_ends(setting: Range, low: Number | None, high: Number | None) -> Range:
-    """The range with new ends: none beyond the old ones, on the steps of the range where it has some."""
+    """The range with new ends, none beyond the old ones."""
     new_low = setting.low if low is None else max(low, setting.low)
     new_high = setting.high if high is None else min(high, setting.high)
-    if setting.step is not None:
-        steps = (math.floor((new_low - setting.low) / setting.step + 1e-9), setting.step)
-        new_low = setting.low + steps[0] * setting.step
-        new_high = setting.low + math.ceil((new_high - setting.low) / setting.step - 1e-9) * setting.step
-        new_high = min(new_high, setting.high)
     return setting.model_copy(update={"low": new_low, "high": new_high}) if new_low <= new_high else setting
 
 
