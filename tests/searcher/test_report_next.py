@@ -159,11 +159,43 @@ def test_ends_of_ranges_with_steps_are_without_the_dust_of_fractions(step: float
     assert wider is not None and wider > high and wider == float(f"{round(wider / step) * step:.12g}")
 
 
-def test_a_change_that_no_study_file_may_have_is_taken_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("epochs", "last"), [(24, 16), (12, 12)])
+def test_a_widening_that_no_study_file_may_have_is_taken_back_alone(
+    epochs: int, last: int, tmp_path: Path
+) -> None:
     space = {"learning_rate": {"low": 1e-4, "high": 1.0, "log": True}, "warmup_epochs": [0, 4, 8, 12]}
     spec, results = judged_by(lambda s: float(s["warmup_epochs"]), space=space)
-    after = as_spec(following(spec, results), tmp_path)
-    assert after.space["warmup_epochs"].examples[-1] == 12, "a warm-up of 16 does not fit into 12 epochs"
+    spec = spec.model_copy(update={"train": {**spec.train, "epochs": epochs}})
+    found = following(spec, results)
+    choices = as_spec(found, tmp_path).space["warmup_epochs"].examples
+    assert choices[-1] == last, "a warm-up of 16 fits into 24 epochs, not into 12"
+    (change,) = [change for change in found.changes if change.setting == "warmup_epochs"]
+    assert 0 not in choices and "trials with 0 is among the best" in change.reason
+    assert ("lies on the upper bound" in change.reason) is (epochs == 24)
+
+
+def test_a_file_without_changes_does_not_say_where_good_trials_lie() -> None:
+    space = {"warmup_epochs": [4, 12], "norm": ["none", "batch"]}
+    spec, results = judged_by(lambda s: float(s["norm"] == "batch"), 12, space=space)
+    few = [replace(r, settings={**r.settings, "norm": "batch"}) for r in results]
+    found = following(spec, few)
+    assert found.changes == ()
+    assert "Nothing is changed: no change has enough evidence." in found.study_file
+
+
+@pytest.mark.parametrize(("best", "kept"), [(7, [6]), (0, None)])
+def test_a_condition_waits_only_for_values_that_a_narrowed_range_still_has(
+    best: int, kept: list[int] | None, tmp_path: Path
+) -> None:
+    space = {
+        "depth": {"low": 1, "high": 8},
+        "dropout": {"low": 0.0, "high": 0.5, "when": {"depth": [1, 6] if kept else [7, 8]}},
+    }
+    spec, results = judged_by(lambda s: -abs(s["depth"] - best), 120, space=space)
+    after = as_spec(following(spec, results), tmp_path).space
+    depth = after["depth"]
+    assert isinstance(depth, Range) and (depth.low > 1 if kept else depth.high < 7)
+    assert (after["dropout"].when == {"depth": kept}) if kept else ("dropout" not in after)
 
 
 def test_names_go_on() -> None:

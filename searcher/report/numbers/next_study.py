@@ -97,7 +97,7 @@ def _head(spec: StudySpec, results: Sequence[TrialResult], known: Evidence, draf
     if not known.is_enough:
         why = f"only {counted(known.healthy, 'trial')} did not fail, and ranges are changed from {HEALTHY} on"
     elif not draft.changes:
-        why = "the good trials lie all over the ranges, and none on a bound"
+        why = "no change has enough evidence"
     else:
         return f"{begun}\nEvery change has its reason beside it."
     return f"{begun}\nNothing is changed: {why}."
