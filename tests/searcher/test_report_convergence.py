@@ -135,6 +135,9 @@ def space_of(**space: Any) -> StudySpec:
         ("batch_size", [16, 32], 32, None),
         ("norm", ["none", "batch", "layer"], "layer", None),
         ("depth", {"low": 3, "high": 3}, 3, None),
+        ("depth", {"low": 1, "high": 2}, 2, None),
+        ("depth", {"low": 1, "high": 3}, 3, "high"),
+        ("dropout", {"low": 0.0, "high": 0.5, "step": 0.5}, 0.5, None),
     ],
 )
 def test_values_on_a_bound(name: str, setting: Any, value: Any, side: str | None) -> None:
@@ -149,7 +152,18 @@ def test_values_on_a_bound(name: str, setting: Any, value: Any, side: str | None
         ("learning_rate", {"low": 1e-4, "high": 1.0, "log": True}, "low", 1e-5),
         ("dropout", {"low": 0.0, "high": 0.6}, "high", 0.75),
         ("dropout", {"low": 0.0, "high": 0.6}, "low", None),
-        ("dropout", {"low": 0.0, "high": 0.9}, "high", None),
+        ("dropout", {"low": 0.0, "high": 0.9}, "high", 0.95),
+        ("dropout", {"low": 0.1, "high": 0.6}, "low", 0.0),
+        ("dropout", {"low": 0.0, "high": 0.9, "step": 0.1}, "high", None),
+        ("dropout", {"low": 0.0, "high": 0.8, "step": 0.1}, "high", 0.9),
+        ("dropout", {"low": 0.2, "high": 0.9, "step": 0.1}, "low", 0.0),
+        ("dropout", {"low": 0.1, "high": 0.9, "step": 0.1}, "low", 0.0),
+        ("learning_rate", {"low": 0.001, "high": 0.1}, "low", 0.0005),
+        ("depth", {"low": 2, "high": 20}, "low", 1),
+        ("depth", {"low": 5, "high": 40}, "low", 3),
+        ("own", {"low": 0.1, "high": 2.0}, "low", 0.05),
+        ("own", {"low": -1.0, "high": 2.0}, "low", -1.8),
+        ("own", {"low": 2, "high": 20}, "low", 1),
         ("depth", {"low": 1, "high": 6}, "high", 7),
         ("depth", {"low": 1, "high": 6}, "low", None),
         ("width", {"low": 16, "high": 256, "log": True}, "high", 512),
@@ -158,7 +172,11 @@ def test_values_on_a_bound(name: str, setting: Any, value: Any, side: str | None
         ("batch_size", [16, 32, 64], "low", 8),
         ("batch_size", [128, 64, 32], "high", 256),
         ("depth", [1, 2, 3], "high", 4),
-        ("dropout", [0.1, 0.2, 0.3], "low", None),
+        ("dropout", [0.1, 0.2, 0.3], "low", 0.0),
+        ("dropout", [0.0, 0.2, 0.3], "low", None),
+        ("dropout", [0.3, 0.6, 0.9], "high", 0.95),
+        ("depth", [1, 2, 3], "low", None),
+        ("depth", [2, 4, 6], "low", 1),
         ("weight_decay", [1e-5, 1e-4, 1e-3], "high", 1e-2),
     ],
 )
@@ -176,5 +194,5 @@ def test_the_text_names_the_settings_on_a_bound() -> None:
     assert (
         "The best learning_rate, 0.99, lies on the upper bound of its range, and a better one may lie" in text
     )
-    assert "The best dropout, 0, lies on the lower bound of its range, and nothing beyond is allowed." in text
+    assert "The best dropout, 0, lies on the lower bound of its range, and cannot be widened." in text
     assert "The best batch_size, 16, is the smallest of its choices" in text

@@ -129,5 +129,5 @@ def _told(spec: StudySpec, bound: AtBound) -> str:
     else:
         text += f" lies on the {'upper' if bound.bound == 'high' else 'lower'} bound of its range"
     further = beyond(spec, bound.setting, "high" if bound.bound == "high" else "low")
-    beside = "and nothing beyond is allowed" if further is None else "and a better one may lie beyond"
+    beside = "and cannot be widened" if further is None else "and a better one may lie beyond"
     return f"{text}, {beside}."
