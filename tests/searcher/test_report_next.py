@@ -16,11 +16,12 @@ from searcher.checks import read_checked
 from searcher.report.numbers.bounds import at_bounds, beyond
 from searcher.report.numbers.failures import failure_map
 from searcher.report.numbers.narrowing import CHANCE, Evidence, Narrowed, at_least, narrowed, none_of
+from searcher.report.numbers.next_space import Draft, Space, left_over
 from searcher.report.numbers.next_study import next_study
 from searcher.report.numbers.scales import Column, Mask, Scale, scale_of
 from searcher.report.numbers.study_file import study_file, toml_value
 from searcher.report.observations import Condition, Region
-from searcher.report.study_report import Next
+from searcher.report.study_report import Change, Next
 from searcher.spec import Choices, Range, StudySpec, parse_spec
 from searcher.summary import best_result, sampled_of
 from searcher.trial import TrialResult, ranked
@@ -207,6 +208,55 @@ def test_names_go_on() -> None:
     assert names == ["made-up", "made-up-next", "made-up-next-2", "made-up-next-3"]
     long = following(spec.model_copy(update={"name": "n" * 100}), results).study_file
     assert len(tomllib.loads(long)["name"]) == 100
+
+
+@pytest.mark.parametrize(
+    ("name", "after"),
+    [
+        ("n" * 100, "n" * 95 + "-next"),
+        ("n" * 95 + "-next", "n" * 93 + "-next-2"),
+        ("n" * 93 + "-next-9", "n" * 92 + "-next-10"),
+        ("a-next-nextx2", "a-next-nextx2-next"),
+        ("a-nextx2", "a-nextx2-next"),
+        ("a-next-b", "a-next-b-next"),
+        ("a-next-", "a-next--next"),
+    ],
+)
+def test_a_name_that_goes_on_is_never_too_long(name: str, after: str, tmp_path: Path) -> None:
+    spec, results = made_up_study(1, 1)
+    found = following(spec.model_copy(update={"name": name}), results)
+    assert as_spec(found, tmp_path).name == after and len(after) <= 100
+
+
+def test_a_next_study_file_that_would_have_mistakes_is_the_study_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = Draft({"dropout": Range(low=0.0, high=3.0)}, (Change("dropout", "0 to 0.6", "0 to 3", "none"),))
+    monkeypatch.setattr("searcher.report.numbers.next_study.next_space", lambda *_: wrong)
+    spec, results = made_up_study(20, 1)
+    found = following(spec, results)
+    assert as_spec(found, tmp_path).space == spec.space and found.changes == ()
+
+
+@pytest.mark.parametrize(
+    ("low", "word", "is_left"),
+    [(0.3, "at most", False), (0.29, "at most", True), (0, "at most", True), (0.3, "above", True)],
+)
+def test_a_range_that_begins_where_failures_end_has_left_them(low: float, word: str, is_left: bool) -> None:
+    bound = 0 if low == 0 else 0.3
+    region = Region("any", "rule", (Condition("x", word, bound),), 1, 1, 0, 1, 1.0)
+    space: Space = {"x": Range(low=low, high=5 if low == 0 else 0.9)}
+    assert bool(left_over(space, [region])) is is_left
+
+
+@pytest.mark.parametrize("setting", [{"low": 1, "high": 4}, {"low": 0.1, "high": 0.4, "step": 0.1}])
+def test_the_best_of_few_values_may_lie_on_a_bound_by_luck(setting: dict[str, float]) -> None:
+    spec, results = judged_by(lambda s: s["learning_rate"], 60, space={**SPACE, "x": setting})
+    best = best_result(spec, results)
+    assert best is not None
+    at_end = {**best.settings, "x": setting["high"]}
+    found = following(spec, [replace(r, settings=at_end) if r is best else r for r in results])
+    assert not [change for change in found.changes if change.setting == "x"]
 
 
 def test_trials_that_still_improve_deserve_more_epochs() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +13,9 @@ from searcher.checks import check
 from searcher.errors import SpecError
 from searcher.report.numbers.bounds import Side, beyond
 from searcher.report.numbers.narrowing import Evidence, at_least, failing_ends, narrowed
-from searcher.report.numbers.scales import Column, number_text
+from searcher.report.numbers.scales import Column, number_text, scale_of
 from searcher.report.numbers.study_file import in_words
-from searcher.report.observations import Condition, Number, Region
+from searcher.report.observations import Condition, Number, Region, Value
 from searcher.report.study_report import AtBound, Change
 from searcher.space import conditions_first
 from searcher.spec import Choices, Range, Scalar, StudySpec, parse_spec
@@ -63,7 +65,10 @@ def _is_reached(space: Space, condition: Condition) -> bool:
     if isinstance(setting, Choices) and isinstance(value, tuple):
         return any(choice in setting.choices for choice in value)
     if isinstance(setting, Range) and not isinstance(value, tuple):
-        return setting.high > value if condition.word == "above" else setting.low <= value
+        if condition.word == "above":
+            return setting.high > value
+        has_low = scale_of(condition.setting, setting).values is not None  # else it is a single point
+        return setting.low < value or (has_low and setting.low == value)
     return False
 
 
@@ -111,8 +116,8 @@ def _wider(
         return setting, ""
     end = "upper" if side == "high" else "lower"
     best = f"the best value, {number_text(bound.value)}, lies on the {end} bound"
-    if column.scale is None or column.scale.whole:  # one of few values: the best one often has it by chance
-        own = column.active & np.array([value == bound.value for value in column.values()])
+    if column.scale is None or column.scale.values is not None:  # of few values the best is often at an end
+        own = column.active & np.array([_is_same(value, bound.value) for value in column.values()])
         n, good = int(own.sum()), known.good & column.active
         hits = int((good & own).sum())
         if at_least(hits, n, int(column.active.sum()), int(good.sum())) > LUCK:
@@ -123,6 +128,11 @@ def _wider(
     rises = list(setting.choices) == sorted(setting.choices, key=lambda choice: float(choice))
     choices = [*setting.choices, value] if (side == "high") == rises else [value, *setting.choices]
     return setting.model_copy(update={"choices": choices}), best
+
+
+def _is_same(value: Value | None, other: Number) -> bool:
+    """Whether a value is a number, but for what fractions lose in a computer."""
+    return isinstance(value, int | float) and math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-12)
 
 
 def _consistent(spec: StudySpec, draft: Draft) -> Draft:
@@ -178,8 +188,13 @@ def _taken_back(stages: Stages, at: Mapping[str, int], wrong: set[str]) -> dict[
 def _mistakes(spec: StudySpec, space: Space) -> set[str]:
     """Places of mistakes that a study with this space would have."""
     raw = {**spec.model_dump(), "space": {name: setting.model_dump() for name, setting in space.items()}}
+    return mistakes_of(raw, spec.name)
+
+
+def mistakes_of(raw: Mapping[str, Any], name: str) -> set[str]:
+    """Places of mistakes in a study as plain data."""
     try:
-        check(parse_spec(raw, spec.name), spec.name)
+        check(parse_spec(raw, name), name)
     except SpecError as error:
         return {mistake.place for mistake in error.mistakes}
     return set()
