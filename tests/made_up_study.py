@@ -95,7 +95,8 @@ def _point(spec: StudySpec, rng: np.random.Generator) -> Point:
         if isinstance(setting, Choices):
             drawn[name] = setting.choices[rng.integers(len(setting.choices))]
         elif setting.log:
-            drawn[name] = float(np.exp(rng.uniform(np.log(setting.low), np.log(setting.high))))
+            value = float(np.exp(rng.uniform(np.log(setting.low), np.log(setting.high))))
+            drawn[name] = round(value) if scale_of(name, setting).whole else value
         elif (scale := scale_of(name, setting)).values is not None:
             drawn[name] = scale.on_grid(int(rng.integers(scale.values)))
         else:

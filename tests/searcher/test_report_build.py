@@ -16,6 +16,7 @@ from made_up_study import Settings, made_up_study, never
 from diagnostics import Signals
 from searcher.records import SIGNALS, trial_folder, write_files
 from searcher.report.numbers.build import build
+from searcher.report.numbers.cases import recorded_signals
 from searcher.report.study_report import StudyReport
 from searcher.store import load_study
 
@@ -82,8 +83,10 @@ def test_a_file_of_signals_that_is_broken_off_leaves_one_trial_without_curves(
     file.write_bytes(whole[: int(kept if kept >= 1 else kept * len(whole))])
     report = build(spec, without, tmp_path)
     assert is_json(report) and 3 not in {line.trial for line in report.curves.losses if line.steps}
-    file.write_bytes(whole[: len(whole) // 2] + bytes(200) + whole[len(whole) // 2 + 200 :])
-    assert is_json(build(spec, without, tmp_path))
+    end = len(whole) - 600
+    for place in (len(whole) // 2, *range(end, len(whole), 50)):
+        file.write_bytes(whole[:place] + bytes([99] * 50) + whole[place + 50 :])
+        assert isinstance(recorded_signals(tmp_path)(without[3], ["loss"]), Signals)
 
 
 def test_two_thousand_trials(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from searcher.report.numbers.scales import Column, Mask, Scale, scale_of
 from searcher.report.numbers.study_file import study_file, toml_value
 from searcher.report.observations import Condition, Region
 from searcher.report.study_report import Change, Next
-from searcher.spec import Choices, Range, StudySpec, parse_spec
+from searcher.spec import Choices, Metric, Range, StudySpec, parse_spec
 from searcher.summary import best_result, sampled_of
 from searcher.trial import TrialResult, ranked
 
@@ -79,6 +79,27 @@ def test_nothing_is_changed_on_few_healthy_trials(tmp_path: Path) -> None:
 def test_an_objective_of_chance_changes_little(rng: np.random.Generator) -> None:
     changes = [len(following(*judged_by(lambda _: rng.random(), seed=seed)).changes) for seed in range(10)]
     assert np.mean(changes) <= 2 * CHANCE * len(SPACE) + 0.5, "two ends of each setting, and luck on bounds"
+
+
+def test_of_a_metric_to_minimize_low_values_are_good(tmp_path: Path) -> None:
+    spec, results = judged_by(lambda s: abs(s["dropout"] - 0.5) + (s["norm"] == "none"))
+    high = following(spec, results)
+    low = following(spec.model_copy(update={"metric": Metric(name="val_loss", goal="minimize")}), results)
+    to_high, to_low = (as_spec(found, tmp_path).space for found in (high, low))
+    assert to_high["norm"].examples == ["none"] and to_low["norm"].examples == ["batch", "layer"]
+    dropout = to_low["dropout"]
+    assert isinstance(dropout, Range) and 0.2 < dropout.low < 0.5 < dropout.high <= 0.75
+
+
+def test_of_a_metric_to_minimize_a_range_is_widened_where_the_lowest_lies(tmp_path: Path) -> None:
+    spec, results = judged_by(lambda s: -float(np.log10(s["learning_rate"])), trials=80)
+    spec = spec.model_copy(update={"metric": Metric(name="val_loss", goal="minimize")})
+    best = min(results, key=lambda result: result.value or 0.0)
+    moved = replace(best, settings={**best.settings, "learning_rate": 0.999}, value=-0.5)
+    rate = as_spec(following(spec, [moved if r is best else r for r in results]), tmp_path).space[
+        "learning_rate"
+    ]
+    assert isinstance(rate, Range) and rate.high == 10.0 and rate.low > 1e-4
 
 
 def test_choices_that_are_clearly_worse_or_always_fail_are_dropped(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from searcher.policy import first_cause
 from searcher.records import SIGNALS, trial_folder
 from searcher.trial import TrialResult
 
-UNREADABLE = (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error)
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, RuntimeError, BadZipFile, zlib.error)
 """What reading a file comes to that was cut short or written over."""
 
 SignalsOf = Callable[[TrialResult, Collection[str]], Signals]
