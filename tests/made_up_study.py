@@ -12,6 +12,7 @@ import numpy as np
 import optuna
 
 from diagnostics import Finding, Report, Series, Severity, Signals, Verdict
+from searcher.report.numbers.scales import scale_of
 from searcher.samplers import build_sampler
 from searcher.space import Point, conditions_first, distributions, point_of, suggest, unconditional
 from searcher.spec import Choices, StudySpec, parse_spec
@@ -94,10 +95,10 @@ def _point(spec: StudySpec, rng: np.random.Generator) -> Point:
         if isinstance(setting, Choices):
             drawn[name] = setting.choices[rng.integers(len(setting.choices))]
         elif setting.log:
-            drawn[name] = float(np.exp(rng.uniform(np.log(setting.low), np.log(setting.high))))
-        elif isinstance(setting.low, int) and isinstance(setting.high, int):
-            step = int(setting.step or 1)
-            drawn[name] = int(rng.integers(setting.low // step, setting.high // step + 1)) * step
+            value = float(np.exp(rng.uniform(np.log(setting.low), np.log(setting.high))))
+            drawn[name] = round(value) if scale_of(name, setting).whole else value
+        elif (scale := scale_of(name, setting)).values is not None:
+            drawn[name] = scale.on_grid(int(rng.integers(scale.values)))
         else:
             drawn[name] = float(rng.uniform(setting.low, setting.high))
     return point_of(drawn, spec)

@@ -14,8 +14,9 @@ import pytest
 from made_up_study import Settings, made_up_study, never
 
 from diagnostics import Signals
-from searcher.records import write_files
+from searcher.records import SIGNALS, trial_folder, write_files
 from searcher.report.numbers.build import build
+from searcher.report.numbers.cases import recorded_signals
 from searcher.report.study_report import StudyReport
 from searcher.store import load_study
 
@@ -67,6 +68,25 @@ def test_signals_are_read_from_the_folder_of_the_trials(tmp_path: Path) -> None:
     assert len(report.curves.losses) == 20
     gone = build(spec, without, tmp_path / "nowhere", made_at=0.0)
     assert is_json(gone) and gone.curves.losses == () and gone.curves.note
+
+
+@pytest.mark.parametrize("kept", [0, 30, 0.5, 0.98])
+def test_a_file_of_signals_that_is_broken_off_leaves_one_trial_without_curves(
+    kept: float, tmp_path: Path
+) -> None:
+    spec, results = made_up_study(20, 1)
+    for result in results:
+        write_files(tmp_path, result)
+    without = [replace(result, signals=Signals()) for result in results]
+    file = trial_folder(tmp_path, results[3].number) / SIGNALS
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(kept if kept >= 1 else kept * len(whole))])
+    report = build(spec, without, tmp_path)
+    assert is_json(report) and 3 not in {line.trial for line in report.curves.losses if line.steps}
+    end = len(whole) - 600
+    for place in (len(whole) // 2, *range(end, len(whole), 50)):
+        file.write_bytes(whole[:place] + bytes([99] * 50) + whole[place + 50 :])
+        assert isinstance(recorded_signals(tmp_path)(without[3], ["loss"]), Signals)
 
 
 def test_two_thousand_trials(tmp_path: Path) -> None:

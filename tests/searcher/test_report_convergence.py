@@ -13,15 +13,16 @@ from made_up_study import made_up_spec, made_up_study
 from searcher.report.numbers.bounds import Side, at_bounds, beyond
 from searcher.report.numbers.convergence import convergence
 from searcher.report.study_report import Spread
-from searcher.spec import StudySpec
+from searcher.spec import Goal, StudySpec
 from searcher.trial import Outcome, TrialResult
 
 NOISE = Spread(0.02, "evaluations", 6)
 
 
-def with_values(values: Sequence[float]) -> tuple[StudySpec, list[TrialResult]]:
+def with_values(values: Sequence[float], goal: Goal = "maximize") -> tuple[StudySpec, list[TrialResult]]:
     """A study of completed trials with these values."""
     spec, results = made_up_study(len(values), 1, lambda _: "", pruned=0.0)
+    spec = spec.model_copy(update={"metric": spec.metric.model_copy(update={"goal": goal})})
     return spec, [replace(result, value=value) for result, value in zip(results, values, strict=True)]
 
 
@@ -44,12 +45,26 @@ def test_only_trials_that_were_trained_to_their_end_count() -> None:
     assert found.seconds[0] == pytest.approx(results[0].seconds + results[1].seconds, abs=1e-3)
 
 
+def test_the_best_so_far_is_the_lowest_of_a_metric_to_minimize() -> None:
+    found = convergence(*with_values([0.5, 0.7, 0.4, 0.6], "minimize"), None)
+    assert found.best == (0.5, 0.5, 0.4, 0.4)
+    rests = convergence(*with_values([0.9] * 9 + [0.5] * 6, "minimize"), NOISE)
+    assert rests.levelled_off is True
+    falls = convergence(*with_values([0.9] * 9 + [0.5] * 5 + [0.3], "minimize"), NOISE)
+    assert falls.levelled_off is False and "went from 0.5 to 0.3" in falls.text
+
+
 @pytest.mark.parametrize(
     ("last", "spread", "levelled", "says"),
     [
-        (0.80, NOISE, True, "has stayed 0.8 over the last 5 of 15 trials: the search has levelled off"),
-        (0.81, NOISE, True, "within its noise of ± 0.02: the search has levelled off"),
-        (0.90, NOISE, False, "went from 0.8 to 0.9 over the last 5 of 15 trials, more than its noise"),
+        (
+            0.80,
+            NOISE,
+            True,
+            "has stayed 0.8 over the last 5 of 15 trials trained to their end, and 5 of them",
+        ),
+        (0.81, NOISE, True, "5 of them came as far, within its noise of ± 0.02: the search has levelled off"),
+        (0.90, NOISE, False, "went from 0.8 to 0.9 over the last 5 of 15 trials trained to their end, more"),
         (0.90, None, False, "how much of that is noise is not known"),
     ],
 )
@@ -59,6 +74,40 @@ def test_it_rests_when_the_last_third_brought_no_more_than_noise(
     found = convergence(*with_values([0.5] * 9 + [0.8] * 5 + [last]), spread)
     assert found.levelled_off is levelled
     assert says in found.text
+
+
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+@pytest.mark.parametrize("trials", [12, 60])
+@pytest.mark.parametrize("spread", [None, Spread(0.2, "evaluations", 6)])
+def test_values_of_pure_chance_have_not_levelled_off(
+    goal: Goal, trials: int, spread: Spread | None, rng: np.random.Generator
+) -> None:
+    spec, results = with_values([0.0] * trials, goal)
+    said = 0
+    for _ in range(400):
+        drawn = [replace(result, value=float(rng.normal())) for result in results]
+        said += bool(convergence(spec, drawn, spread).levelled_off)
+    assert said <= 0.12 * 400, "5 % are meant"
+
+
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+def test_that_nothing_better_came_is_no_evidence_unless_the_best_came_very_early(goal: Goal) -> None:
+    sign = 1 if goal == "maximize" else -1
+    worse = [0.3 + 0.01 * i for i in range(40)]
+    early = convergence(*with_values([sign * v for v in (0.5, 0.9, *worse)], goal), None)
+    assert early.levelled_off is True
+    assert f"no better val_accuracy than {sign * 0.9:g} in the last 40 of 42 trials" in early.text
+    late = convergence(*with_values([sign * v for v in (*worse[:9], 0.9, *worse[9:])], goal), None)
+    assert late.levelled_off is None
+    assert "in the last 31 of 41 trials trained to their end; that may be chance" in late.text
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DOOMED, Outcome.FAILED, Outcome.PRUNED])
+def test_trials_that_were_not_trained_to_their_end_are_no_sign_of_rest(outcome: Outcome) -> None:
+    spec, results = with_values([0.5 + 0.01 * i for i in range(14)] + [0.1] * 16)
+    cut = [*results[:14], *(replace(result, outcome=outcome) for result in results[14:])]
+    found = convergence(spec, cut, NOISE)
+    assert found.levelled_off is False and "over the last 4 of 14 trials trained to their end" in found.text
 
 
 def test_few_trials_and_failures_say_nothing() -> None:
@@ -86,6 +135,9 @@ def space_of(**space: Any) -> StudySpec:
         ("batch_size", [16, 32], 32, None),
         ("norm", ["none", "batch", "layer"], "layer", None),
         ("depth", {"low": 3, "high": 3}, 3, None),
+        ("depth", {"low": 1, "high": 2}, 2, None),
+        ("depth", {"low": 1, "high": 3}, 3, "high"),
+        ("dropout", {"low": 0.0, "high": 0.5, "step": 0.5}, 0.5, None),
     ],
 )
 def test_values_on_a_bound(name: str, setting: Any, value: Any, side: str | None) -> None:
@@ -100,7 +152,18 @@ def test_values_on_a_bound(name: str, setting: Any, value: Any, side: str | None
         ("learning_rate", {"low": 1e-4, "high": 1.0, "log": True}, "low", 1e-5),
         ("dropout", {"low": 0.0, "high": 0.6}, "high", 0.75),
         ("dropout", {"low": 0.0, "high": 0.6}, "low", None),
-        ("dropout", {"low": 0.0, "high": 0.9}, "high", None),
+        ("dropout", {"low": 0.0, "high": 0.9}, "high", 0.95),
+        ("dropout", {"low": 0.1, "high": 0.6}, "low", 0.0),
+        ("dropout", {"low": 0.0, "high": 0.9, "step": 0.1}, "high", None),
+        ("dropout", {"low": 0.0, "high": 0.8, "step": 0.1}, "high", 0.9),
+        ("dropout", {"low": 0.2, "high": 0.9, "step": 0.1}, "low", 0.0),
+        ("dropout", {"low": 0.1, "high": 0.9, "step": 0.1}, "low", 0.0),
+        ("learning_rate", {"low": 0.001, "high": 0.1}, "low", 0.0005),
+        ("depth", {"low": 2, "high": 20}, "low", 1),
+        ("depth", {"low": 5, "high": 40}, "low", 3),
+        ("own", {"low": 0.1, "high": 2.0}, "low", 0.05),
+        ("own", {"low": -1.0, "high": 2.0}, "low", -1.8),
+        ("own", {"low": 2, "high": 20}, "low", 1),
         ("depth", {"low": 1, "high": 6}, "high", 7),
         ("depth", {"low": 1, "high": 6}, "low", None),
         ("width", {"low": 16, "high": 256, "log": True}, "high", 512),
@@ -109,7 +172,11 @@ def test_values_on_a_bound(name: str, setting: Any, value: Any, side: str | None
         ("batch_size", [16, 32, 64], "low", 8),
         ("batch_size", [128, 64, 32], "high", 256),
         ("depth", [1, 2, 3], "high", 4),
-        ("dropout", [0.1, 0.2, 0.3], "low", None),
+        ("dropout", [0.1, 0.2, 0.3], "low", 0.0),
+        ("dropout", [0.0, 0.2, 0.3], "low", None),
+        ("dropout", [0.3, 0.6, 0.9], "high", 0.95),
+        ("depth", [1, 2, 3], "low", None),
+        ("depth", [2, 4, 6], "low", 1),
         ("weight_decay", [1e-5, 1e-4, 1e-3], "high", 1e-2),
     ],
 )
@@ -127,5 +194,5 @@ def test_the_text_names_the_settings_on_a_bound() -> None:
     assert (
         "The best learning_rate, 0.99, lies on the upper bound of its range, and a better one may lie" in text
     )
-    assert "The best dropout, 0, lies on the lower bound of its range, and nothing beyond is allowed." in text
+    assert "The best dropout, 0, lies on the lower bound of its range, and cannot be widened." in text
     assert "The best batch_size, 16, is the smallest of its choices" in text

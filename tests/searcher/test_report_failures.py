@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up_study import SPACE, Settings, made_up_study
+from made_up_study import SPACE, Settings, made_up_study, never
 
 from diagnostics import Finding, Severity
 from searcher.report.numbers.failures import Z, bins_of, failure_map, kinds_of, sick_by_kind, wilson
@@ -129,3 +129,16 @@ def test_a_setting_counts_where_it_was_active() -> None:
     assert (
         sum(part.trials for part in found["init_std"]) == sum("init_std" in r.sampled for r in results) < 60
     )
+
+
+def test_made_up_trials_lie_on_the_steps_of_their_ranges() -> None:
+    space = {
+        "dropout": {"low": 0.1, "high": 0.8, "step": 0.1},
+        "width": {"low": 24, "high": 120, "step": 32},
+        "channels": {"low": 8, "high": 64, "log": True},
+    }
+    spec, results = made_up_study(100, 1, never, space=space)
+    assert {r.settings["dropout"] for r in results} == {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8}
+    assert {r.settings["width"] for r in results} == {24, 56, 88, 120}
+    assert all(isinstance(r.settings["channels"], int) for r in results)
+    assert [column.scale.values for column in columns_of(spec, results) if column.scale] == [8, 4, 57]

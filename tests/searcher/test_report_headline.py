@@ -19,9 +19,11 @@ from searcher.report.numbers.convergence import convergence
 from searcher.report.numbers.failures import failure_map
 from searcher.report.numbers.headline import headline
 from searcher.report.numbers.next_study import next_study
+from searcher.report.numbers.regions import ANY
 from searcher.report.numbers.reproduction import reproduction
 from searcher.report.numbers.sureness import STUDENT, equals_of, spread_of
 from searcher.report.numbers.verdicts import verdicts
+from searcher.report.observations import FailureMap
 from searcher.report.study_report import Headline, Spread
 from searcher.spec import Metric, StudySpec, parse_spec, read_spec
 from searcher.summary import best_result
@@ -46,7 +48,8 @@ def test_the_paragraph_says_what_was_searched_what_came_of_it_and_what_is_next()
     well = sum(result.verdict in (Verdict.CONVERGED, Verdict.IMPROVING) for result in results)
     for part in (
         "60 trials searched learning_rate (1e-4 to 1, log), batch_size (4 choices), dropout (0 to 0.6) and 4",
-        f"The best is trial {best.number} with val_accuracy {best.value:.3g} ± 1e-3 (95 %: the noise of its",
+        f"The best is trial {best.number} with val_accuracy {best.value:.3g}, at epoch ",
+        "(noise of one evaluation: ± 1e-3, by its last 6 evaluations; the best of many is likely a little",
         f"{well} of 60 trials trained well",
         "What went wrong with the others: diverging (",
         " diverged; elsewhere 0 of ",
@@ -69,6 +72,24 @@ def test_nothing_one_and_only_failures() -> None:
     assert "None of the 30 trials was trained to its end" in failed.text
     assert failed.text.endswith("Next: mend that before searching on.")
     assert failed.best is None and failed.well == 0
+
+
+@pytest.mark.parametrize("source", ["seeds", "evaluations", "samples"])
+def test_the_noise_of_one_value_is_not_called_an_interval_of_the_best(source: str) -> None:
+    said = head(*made_up_study(20, fails=never), Spread(0.01, source, 5)).text
+    assert "noise of one" in said and "the best of many is likely a little lucky" in said
+    assert "95 %" not in said
+    assert "lucky" not in head(*made_up_study(1, fails=never, pruned=0.0), Spread(0.01, source, 5)).text
+
+
+def test_where_it_went_wrong_is_said_of_what_is_named() -> None:
+    spec, results = made_up_study(60, 4)
+    search, failures = convergence(spec, results, None), failure_map(spec, results)
+    following = next_study(spec, results, failures, search.at_bounds)
+    rule = next(region for region in failures.regions if region.conditions)
+    for kind, is_told in (("diverging", True), (ANY, True), ("loss-spike", False), ("saturation", False)):
+        found = FailureMap((), (replace(rule, kind=kind),))
+        assert ("Where: " in headline(spec, results, None, found, search, following).text) is is_told, kind
 
 
 def test_pruned_trials_are_no_trouble_but_bad_verdicts_are() -> None:
@@ -138,6 +159,9 @@ def test_equals_are_within_the_noise_of_a_difference() -> None:
     results[1] = replace(results[1], outcome=Outcome.PRUNED)
     assert equals_of(spec, results, results[0], Spread(0.03, "seeds", 3)) == (2,)
     assert equals_of(spec, results, results[0], None) == ()
+    losses = spec.model_copy(update={"metric": Metric(name="val_loss", goal="minimize")})
+    spec, results = with_values(0.40, 0.41, 0.44, 0.60)
+    assert equals_of(losses, results, results[0], Spread(0.03, "seeds", 3)) == (1, 2)
 
 
 def test_verdicts_count_trials_and_device_time_in_the_order_of_the_vocabulary() -> None:

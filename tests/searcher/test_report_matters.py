@@ -104,6 +104,18 @@ def test_settings_whose_best_values_hang_together_interact(rng: np.random.Genera
     assert "a and c interact" in text and "no sign" not in text
 
 
+def test_a_gain_that_is_large_but_not_sure_is_no_sign_of_nothing() -> None:
+    rng = np.random.default_rng(3)
+    told = set()
+    for _ in range(200):
+        a, b = column("a", rng, n=14), column("b", rng, n=14)
+        values = 4 * (a.places - 0.5) * (b.places - 0.5) + 0.3 * rng.normal(size=14)
+        told.add(told_interaction(SPEC, a, b, values))
+    unsure = [text for text in told if "may interact, but 14 trials are too few to be sure" in text]
+    assert unsure and all("less squared error" in text and "no sign" not in text for text in unsure)
+    assert any("about as well as both together" in text for text in told)
+
+
 def test_too_few_trials_with_both_say_so(rng: np.random.Generator) -> None:
     a, b = column("a", rng), column("b", rng)
     b = replace(b, active=np.arange(60) < 5)

@@ -15,12 +15,11 @@ from made_up_study import SPACE, Settings, cliff, made_up_study, never
 from searcher.checks import read_checked
 from searcher.report.numbers.bounds import at_bounds
 from searcher.report.numbers.failures import failure_map
-from searcher.report.numbers.narrowing import CHANCE, Evidence, at_least, narrowed, none_of
+from searcher.report.numbers.narrowing import CHANCE
+from searcher.report.numbers.next_space import Draft
 from searcher.report.numbers.next_study import next_study
-from searcher.report.numbers.scales import Column, Scale
-from searcher.report.numbers.study_file import study_file, toml_value
-from searcher.report.study_report import Next
-from searcher.spec import Choices, Range, StudySpec, parse_spec
+from searcher.report.study_report import Change, Next
+from searcher.spec import Choices, Metric, Range, StudySpec
 from searcher.summary import best_result, sampled_of
 from searcher.trial import TrialResult, ranked
 
@@ -79,6 +78,27 @@ def test_an_objective_of_chance_changes_little(rng: np.random.Generator) -> None
     assert np.mean(changes) <= 2 * CHANCE * len(SPACE) + 0.5, "two ends of each setting, and luck on bounds"
 
 
+def test_of_a_metric_to_minimize_low_values_are_good(tmp_path: Path) -> None:
+    spec, results = judged_by(lambda s: abs(s["dropout"] - 0.5) + (s["norm"] == "none"))
+    high = following(spec, results)
+    low = following(spec.model_copy(update={"metric": Metric(name="val_loss", goal="minimize")}), results)
+    to_high, to_low = (as_spec(found, tmp_path).space for found in (high, low))
+    assert to_high["norm"].examples == ["none"] and to_low["norm"].examples == ["batch", "layer"]
+    dropout = to_low["dropout"]
+    assert isinstance(dropout, Range) and 0.2 < dropout.low < 0.5 < dropout.high <= 0.75
+
+
+def test_of_a_metric_to_minimize_a_range_is_widened_where_the_lowest_lies(tmp_path: Path) -> None:
+    spec, results = judged_by(lambda s: -float(np.log10(s["learning_rate"])), trials=80)
+    spec = spec.model_copy(update={"metric": Metric(name="val_loss", goal="minimize")})
+    best = min(results, key=lambda result: result.value or 0.0)
+    moved = replace(best, settings={**best.settings, "learning_rate": 0.999}, value=-0.5)
+    rate = as_spec(following(spec, [moved if r is best else r for r in results]), tmp_path).space[
+        "learning_rate"
+    ]
+    assert isinstance(rate, Range) and rate.high == 10.0 and rate.low > 1e-4
+
+
 def test_choices_that_are_clearly_worse_or_always_fail_are_dropped(tmp_path: Path) -> None:
     spec, results = judged_by(lambda s: 0.9 - 0.5 * (s["norm"] == "none") + 0.01 * s["dropout"])
     after = as_spec(following(spec, results), tmp_path)
@@ -128,11 +148,59 @@ def test_whole_numbers_and_steps_stay_whole(tmp_path: Path) -> None:
     assert width.low % 32 == 0 and 32 < width.low <= 400 <= width.high and width.step == 32
 
 
-def test_a_change_that_no_study_file_may_have_is_taken_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("word", "low", "high"), [("above", 0.0, 0.4), ("at most", 0.5, 1.0)], ids=["above", "at most"]
+)
+def test_failing_ends_of_a_range_with_steps_lie_inside_on_a_step(
+    word: str, low: float, high: float, tmp_path: Path
+) -> None:
+    def fails(settings: Settings) -> str:
+        return "diverging" if (settings["dropout"] > 0.45) is (word == "above") else ""
+
+    space = {**SPACE, "dropout": {"low": 0.0, "high": 0.9, "step": 0.1}}
+    spec, results = made_up_study(80, 3, fails, space=space, pruned=0.0)
+    results = [r if r.report.fatal else replace(r, value=float(i * 7 % 11)) for i, r in enumerate(results)]
+    after = as_spec(following(spec, results), tmp_path).space["dropout"]
+    assert isinstance(after, Range) and (after.low, after.high) == (low, min(high, 0.9))
+
+
+@pytest.mark.parametrize(("epochs", "last"), [(24, 16), (12, 12)])
+def test_a_widening_that_no_study_file_may_have_is_taken_back_alone(
+    epochs: int, last: int, tmp_path: Path
+) -> None:
     space = {"learning_rate": {"low": 1e-4, "high": 1.0, "log": True}, "warmup_epochs": [0, 4, 8, 12]}
     spec, results = judged_by(lambda s: float(s["warmup_epochs"]), space=space)
-    after = as_spec(following(spec, results), tmp_path)
-    assert after.space["warmup_epochs"].examples[-1] == 12, "a warm-up of 16 does not fit into 12 epochs"
+    spec = spec.model_copy(update={"train": {**spec.train, "epochs": epochs}})
+    found = following(spec, results)
+    choices = as_spec(found, tmp_path).space["warmup_epochs"].examples
+    assert choices[-1] == last, "a warm-up of 16 fits into 24 epochs, not into 12"
+    (change,) = [change for change in found.changes if change.setting == "warmup_epochs"]
+    assert 0 not in choices and "trials with 0 is among the best" in change.reason
+    assert ("lies on the upper bound" in change.reason) is (epochs == 24)
+
+
+def test_a_file_without_changes_does_not_say_where_good_trials_lie() -> None:
+    space = {"warmup_epochs": [4, 12], "norm": ["none", "batch"]}
+    spec, results = judged_by(lambda s: float(s["norm"] == "batch"), 12, space=space)
+    few = [replace(r, settings={**r.settings, "norm": "batch"}) for r in results]
+    found = following(spec, few)
+    assert found.changes == ()
+    assert "Nothing is changed: no change has enough evidence." in found.study_file
+
+
+@pytest.mark.parametrize(("best", "kept"), [(7, [6]), (0, None)])
+def test_a_condition_waits_only_for_values_that_a_narrowed_range_still_has(
+    best: int, kept: list[int] | None, tmp_path: Path
+) -> None:
+    space = {
+        "depth": {"low": 1, "high": 8},
+        "dropout": {"low": 0.0, "high": 0.5, "when": {"depth": [1, 6] if kept else [7, 8]}},
+    }
+    spec, results = judged_by(lambda s: -abs(s["depth"] - best), 120, space=space)
+    after = as_spec(following(spec, results), tmp_path).space
+    depth = after["depth"]
+    assert isinstance(depth, Range) and (depth.low > 1 if kept else depth.high < 7)
+    assert (after["dropout"].when == {"depth": kept}) if kept else ("dropout" not in after)
 
 
 def test_names_go_on() -> None:
@@ -144,6 +212,44 @@ def test_names_go_on() -> None:
     assert names == ["made-up", "made-up-next", "made-up-next-2", "made-up-next-3"]
     long = following(spec.model_copy(update={"name": "n" * 100}), results).study_file
     assert len(tomllib.loads(long)["name"]) == 100
+
+
+@pytest.mark.parametrize(
+    ("name", "after"),
+    [
+        ("n" * 100, "n" * 95 + "-next"),
+        ("n" * 95 + "-next", "n" * 93 + "-next-2"),
+        ("n" * 93 + "-next-9", "n" * 92 + "-next-10"),
+        ("a-next-nextx2", "a-next-nextx2-next"),
+        ("a-nextx2", "a-nextx2-next"),
+        ("a-next-b", "a-next-b-next"),
+        ("a-next-", "a-next--next"),
+    ],
+)
+def test_a_name_that_goes_on_is_never_too_long(name: str, after: str, tmp_path: Path) -> None:
+    spec, results = made_up_study(1, 1)
+    found = following(spec.model_copy(update={"name": name}), results)
+    assert as_spec(found, tmp_path).name == after and len(after) <= 100
+
+
+def test_a_next_study_file_that_would_have_mistakes_is_the_study_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = Draft({"dropout": Range(low=0.0, high=3.0)}, (Change("dropout", "0 to 0.6", "0 to 3", "none"),))
+    monkeypatch.setattr("searcher.report.numbers.next_study.next_space", lambda *_: wrong)
+    spec, results = made_up_study(20, 1)
+    found = following(spec, results)
+    assert as_spec(found, tmp_path).space == spec.space and found.changes == ()
+
+
+@pytest.mark.parametrize("setting", [{"low": 1, "high": 4}, {"low": 0.1, "high": 0.4, "step": 0.1}])
+def test_the_best_of_few_values_may_lie_on_a_bound_by_luck(setting: dict[str, float]) -> None:
+    spec, results = judged_by(lambda s: s["learning_rate"], 60, space={**SPACE, "x": setting})
+    best = best_result(spec, results)
+    assert best is not None
+    at_end = {**best.settings, "x": setting["high"]}
+    found = following(spec, [replace(r, settings=at_end) if r is best else r for r in results])
+    assert not [change for change in found.changes if change.setting == "x"]
 
 
 def test_trials_that_still_improve_deserve_more_epochs() -> None:
@@ -170,61 +276,14 @@ def test_a_failure_that_ranges_cannot_leave_out_is_told(tmp_path: Path) -> None:
     as_spec(found, tmp_path)
 
 
-def test_the_chance_of_no_good_trial_equals_drawing_them(rng: np.random.Generator) -> None:
-    of, good, trials = 20, 5, int(rng.integers(1, 10))
-    drawn = np.mean([rng.permutation(of)[:trials].min() >= good for _ in range(20_000)])
-    assert none_of(trials, of, good) == pytest.approx(float(drawn), abs=0.02)
-    assert none_of(16, of, good) == 0.0
-    assert at_least(1, trials, of, good) == pytest.approx(1 - none_of(trials, of, good))
-    assert at_least(0, trials, of, good) == pytest.approx(1)
+def test_half_of_a_rule_does_not_keep_a_range_from_being_widened(tmp_path: Path) -> None:
+    def fails(settings: Settings) -> str:
+        return "diverging" if settings["learning_rate"] > 0.1 and settings["norm"] != "batch" else ""
 
-
-def test_a_part_without_good_trials_is_kept_while_chance_could_have_done_it() -> None:
-    u = np.linspace(0, 1, 40)
-    column = Column("x", u, np.ones(40, dtype=bool), Scale(0.0, 1.0))
-    for first_good in range(36):
-        good = (np.arange(40) >= first_good) & (np.arange(40) < first_good + 4)
-        found = narrowed(column, Evidence((good, good), np.zeros(40, dtype=bool)))
-        is_told = none_of(first_good, 40, 4) <= CHANCE and u[first_good] > 0.1
-        assert (found.low is not None) == is_told
-        if found.low is not None:
-            assert 0 < found.low < u[first_good]
-
-
-def test_the_better_half_says_what_the_best_quarter_is_too_small_for() -> None:
-    number = np.arange(40)
-    column = Column("x", number / 39, np.ones(40, dtype=bool), Scale(0.0, 1.0))
-    quarter, half = np.isin(number, (12, 20, 25, 39)), (number >= 12) & (number % 2 == 0)
-    found = narrowed(column, Evidence((quarter, half), np.zeros(40, dtype=bool)))
-    assert found.low is not None and found.high is None
-    assert found.reasons == (
-        "none of the 12 trials below 0.308 is among the best 14 of 40 (chance alone: 0.17 %)",
-    )
-    assert narrowed(column, Evidence((quarter, quarter), np.zeros(40, dtype=bool))).low is None
-
-
-def test_a_study_file_says_again_what_it_was_read_from(tmp_path: Path) -> None:
-    raw = {
-        "name": "odd",
-        "question": 'Does "it"\nwork?\\',
-        "train": {
-            "trainer": "mine:train",
-            "flag": True,
-            "list": [1, 2.5, "a"],
-            "table": {"a b": 1},
-            "x": 1e-5,
-        },
-        "metric": {"name": "score", "goal": "maximize", "of": "last"},
-        "space": {
-            "a": {"low": 1, "high": 9, "step": 2},
-            "b": {"choices": ["u", "v"], "when": {"c": [True]}},
-            "c": [True, False],
-        },
-        "search": {"sampler": {"name": "tpe", "n_startup_trials": 4}, "trials": 3, "hours": 0.5},
-        "dispatch": {"launcher": "inprocess", "slots": 2},
-    }
-    spec = parse_spec(raw, "odd.toml")
-    text = study_file(spec, {"": "why\nso", "space.a": "long " * 60})
-    assert parse_spec(tomllib.loads(text), "odd.toml") == spec
-    assert text.startswith("# why\n# so\n") and max(map(len, text.splitlines())) <= 110
-    assert toml_value("a\x7fb\n") == '"a\\u007fb\\n"'
+    spec, results = made_up_study(100, 4, fails, pruned=0.0)
+    results = [r if r.report.fatal else replace(r, value=float(r.settings["learning_rate"])) for r in results]
+    (best,) = ranked(spec.metric, results)[:1]
+    moved = replace(best, settings={**best.settings, "learning_rate": 0.999}, value=2.0)
+    found = following(spec, [moved if r is best else r for r in results])
+    rate = as_spec(found, tmp_path).space["learning_rate"]
+    assert isinstance(rate, Range) and rate.high == 10.0

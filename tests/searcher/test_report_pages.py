@@ -15,7 +15,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 from made_up_report import empty_report, made_up_report
-from made_up_study import Fails, cliff, made_up_study
+from made_up_study import SPACE, Fails, cliff, made_up_study
 
 from diagnostics import Verdict
 from searcher.errors import SearcherError
@@ -229,6 +229,13 @@ def test_a_code_block_cannot_be_closed_from_inside(report: StudyReport) -> None:
     text = "a = 1\n```\n# evil\n````"
     given = replace(report, next=replace(report.next, study_file=text))
     assert f"`````toml\n{text}\n`````" in to_markdown(given)
+
+
+def test_one_and_true_are_two_choices(tmp_path: Path) -> None:
+    places = Places([1, True, "1"], log=False)
+    assert len({round(places.of(value, 0)) for value in (1, True, "1")}) == 3
+    spec, results = made_up_study(20, 1, space={**SPACE, "flag": [1, True]})
+    assert to_html(build(spec, results, tmp_path))
 
 
 def test_names_are_shown_by_plotly_as_they_are() -> None:

@@ -248,6 +248,15 @@ def test_the_search_equals_trying_all_pairs_one_by_one(rng: np.random.Generator)
     assert gains.max(initial=0.0) == pytest.approx(slow_best(columns, sick), abs=1e-6)
 
 
+@pytest.mark.parametrize("log", [False, True])
+def test_a_rounded_bound_keeps_the_trials_beside_it_on_their_sides(log: bool) -> None:
+    scale = Scale(0.01, 1.0, log)
+    for low, high in ((0.3, 0.31), (0.299, 0.3), (0.2999, 0.3), (0.3, 0.3001), (0.0299999, 0.03)):
+        places = scale.place(low), scale.place(high)
+        bound = scale.rounded(sum(places) / 2, *places)
+        assert low <= bound < high, "`at most` the bound is the one, `above` it the other"
+
+
 def test_sharpening_puts_the_bound_midway_between_sick_and_healthy(rng: np.random.Generator) -> None:
     u = np.sort(rng.random(50))
     columns = (Column("a", u, np.ones(50, dtype=bool), Scale(0, 1)),)

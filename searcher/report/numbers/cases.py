@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 from diagnostics import Finding, Severity, Signals
 from diagnostics.causes import flatten
 from searcher.policy import first_cause
 from searcher.records import SIGNALS, trial_folder
 from searcher.trial import TrialResult
+
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, RuntimeError, BadZipFile, zlib.error)
+"""What reading a file comes to that was cut short or written over."""
 
 SignalsOf = Callable[[TrialResult, Collection[str]], Signals]
 """Gives signals of a trial by name, as far as they are there. They are large: a report asks for those of one
@@ -23,13 +28,17 @@ def own_signals(result: TrialResult, names: Collection[str]) -> Signals:
 
 
 def recorded_signals(runs: Path) -> SignalsOf:
-    """What a result brings along, else what lies in its trial's folder; nothing where there is none."""
+    """What a result brings along, else what lies in its trial's folder; nothing where there is none, or where
+    its file is broken off: one trial without curves is no reason to have no report."""
 
     def signals_of(result: TrialResult, names: Collection[str]) -> Signals:
         file = trial_folder(runs, result.number) / SIGNALS
         if result.signals or not file.exists():
             return own_signals(result, names)
-        return Signals.load(file, names)
+        try:
+            return Signals.load(file, names)
+        except UNREADABLE:
+            return own_signals(result, names)
 
     return signals_of
 

@@ -8,6 +8,7 @@ from diagnostics import Verdict
 from diagnostics.evidence.words import short
 from searcher.policy import likely_cause
 from searcher.report.numbers.next_space import LEFT_OUT
+from searcher.report.numbers.regions import ANY
 from searcher.report.numbers.sureness import equals_of
 from searcher.report.observations import FailureMap
 from searcher.report.study_report import Best, Convergence, Headline, Next, Spread, Trouble
@@ -105,8 +106,8 @@ def _told_best(spec: StudySpec, best: Best | None, trials: int) -> str:
     if best is None:
         which = "The trial was not" if trials == 1 else f"None of the {trials} trials was"
         return f"{which} trained to its end, so there is no best one."
-    value, sure = f"{spec.metric.name} {short(best.value)}", _told_spread(best.spread)
-    text = f"The best is trial {best.trial} with {value}{sure}, at epoch {short(best.epoch)}"
+    value, sure = f"{spec.metric.name} {short(best.value)}", _told_spread(best.spread, trials)
+    text = f"The best is trial {best.trial} with {value}, at epoch {short(best.epoch)}{sure}"
     if best.equals:
         n = len(best.equals)
         are = "trial is" if n == 1 else "trials are"
@@ -116,15 +117,18 @@ def _told_best(spec: StudySpec, best: Best | None, trials: int) -> str:
     return f"{text}." if best.spread else f"{text}; how sure that is cannot be said from so few evaluations."
 
 
-def _told_spread(spread: Spread | None) -> str:
+def _told_spread(spread: Spread | None, trials: int) -> str:
+    """The noise of one value: no interval of the best one, since it was chosen for being high."""
     if spread is None:
         return ""
-    sources = {
-        "seeds": f"the spread over {spread.samples} trainings with other seeds",
-        "evaluations": f"the noise of its last {spread.samples} evaluations",
-        "samples": f"{spread.samples} validation samples allow no better",
+    noise, n = f"\N{PLUS-MINUS SIGN} {short(spread.half_width)}", spread.samples
+    told = {
+        "seeds": f"noise of one training: {noise}, by {n} trainings with other seeds",
+        "evaluations": f"noise of one evaluation: {noise}, by its last {n} evaluations",
+        "samples": f"noise of one evaluation: {noise}, as {n} validation samples allow no better",
     }
-    return f" \N{PLUS-MINUS SIGN} {short(spread.half_width)} (95 %: {sources[spread.source]})"
+    lucky = "; the best of many is likely a little lucky" if trials > 1 else ""
+    return f" ({told[spread.source]}{lucky})"
 
 
 def _told_well(results: Sequence[TrialResult], well: int) -> str:
@@ -143,7 +147,8 @@ def _told_troubles(troubles: Sequence[Trouble], failures: FailureMap) -> list[st
     text = ", ".join(named) + (f" and {counted(more, 'other cause')}" if more > 0 else "")
     first = troubles[0]
     sentences = [f"What went wrong with the others: {text}."]
-    rules = [region for region in failures.regions if region.conditions]
+    kinds = {ANY, *(trouble.kind for trouble in troubles[:NAMED])}
+    rules = [region for region in failures.regions if region.conditions and region.kind in kinds]
     if rules:
         sentences.append(f"Where: {rules[0].text}.")
     if first.remedy:

@@ -53,6 +53,11 @@ def told_interaction(spec: StudySpec, first: Column, second: Column, values: Num
             f"{pair} interact: both together foretell {metric} of left-out trials with {100 * gain:.0f} % "
             f"less squared error than the effects of each added up ({n} trials): do not tune them one by one."
         )
+    if gain >= GAIN:
+        return (
+            f"{pair} may interact, but {n} trials are too few to be sure: both together foretell {metric} of "
+            f"left-out trials with {100 * gain:.0f} % less squared error than the effects of each added up."
+        )
     return (
         f"There is no sign that {pair} interact: the effects of each added up foretell {metric} of left-out "
         f"trials about as well as both together ({n} trials)."

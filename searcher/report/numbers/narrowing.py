@@ -11,15 +11,16 @@ Notation
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
 from searcher.report.numbers.failures import FAILURES
 from searcher.report.numbers.objective import objectives, ranks
-from searcher.report.numbers.scales import Column, Mask, Scale, number_text
-from searcher.report.observations import Number, Region, Value
+from searcher.report.numbers.scales import Column, Mask, Scale, columns_of, number_text
+from searcher.report.observations import Condition, Number, Region, Value
 from searcher.report.words import significant
 from searcher.spec import StudySpec
 from searcher.trial import TrialResult
@@ -48,11 +49,13 @@ FEWEST_FAILED = 3
 
 @dataclass(frozen=True)
 class Evidence:
-    """Which trials were good, by each of `SHARES`, and which failed."""
+    """Which trials were good, by each of `SHARES`, and which failed; the regions of failure, and the trials
+    inside each of them."""
 
     levels: tuple[Mask, ...]
     failed: Mask
     regions: tuple[Region, ...] = ()
+    inside: tuple[Mask, ...] = ()
 
     @property
     def good(self) -> Mask:
@@ -80,6 +83,17 @@ class Narrowed:
     reasons: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class FailingEnd:
+    """A bound beyond which trials fail, the trials beyond it, and the rule that says so; `is_whole` where
+    that holds for all that lies beyond, not for a part of it alone."""
+
+    bound: Number
+    beyond: Mask
+    region: Region
+    is_whole: bool
+
+
 def evidence_of(spec: StudySpec, results: Sequence[TrialResult], regions: Sequence[Region] = ()) -> Evidence:
     """The good trials among those that did not fail, with all that are equal to the last of them."""
     failed = np.array([result.outcome in FAILURES for result in results], dtype=bool)
@@ -93,7 +107,9 @@ def evidence_of(spec: StudySpec, results: Sequence[TrialResult], regions: Sequen
             wanted = max(round(share * len(rank)), min(FEWEST_GOOD, len(rank)))
             good[can] = rank >= np.sort(rank)[-wanted]
         levels.append(good)
-    return Evidence(tuple(levels), failed, tuple(region for region in regions if region.conditions))
+    rules = tuple(region for region in regions if region.conditions)
+    columns = {column.name: column for column in columns_of(spec, results)}
+    return Evidence(tuple(levels), failed, rules, tuple(_inside(columns, region) for region in rules))
 
 
 def narrowed(column: Column, known: Evidence) -> Narrowed:
@@ -120,11 +136,68 @@ def at_least(hits: int, trials: int, of: int, good: int) -> float:
     return sum(ways) / math.comb(of, trials)
 
 
+def failing_ends(column: Column, known: Evidence, side: str) -> list[FailingEnd]:
+    """The bounds beyond which trials fail, by the rules for failures. Half of a rule of two conditions is one
+    only if what lies beyond it fails, or has no good trial, where the other condition is not met, too."""
+    return [end for end in _rule_ends(column, known, side) if end.is_whole]
+
+
+def _rule_ends(column: Column, known: Evidence, side: str) -> list[FailingEnd]:
+    word = "at most" if side == "low" else "above"
+    found = []
+    for region, inside in zip(known.regions, known.inside, strict=True):
+        for condition in region.conditions:
+            bound = condition.value
+            if condition.setting == column.name and condition.word == word and not isinstance(bound, tuple):
+                beyond = _meets(column, condition)
+                is_whole = len(region.conditions) == 1 or _fails_too(column, known, beyond & ~inside)
+                found.append(FailingEnd(bound, beyond, region, is_whole))
+    return found
+
+
+def _fails_too(column: Column, known: Evidence, rest: Mask) -> bool:
+    """Whether trials mostly fail, or are without good ones by more than chance."""
+    n = int(rest.sum())
+    if n >= FEWEST_FAILED and 2 * int((rest & known.failed).sum()) > n:
+        return True
+    return any(
+        not (level & rest).any()
+        and none_of(n, int(column.active.sum()), int((level & column.active).sum())) <= CHANCE
+        for level in known.levels
+    )
+
+
+def _inside(columns: Mapping[str, Column], region: Region) -> Mask:
+    return reduce(np.logical_and, (_meets(columns[c.setting], c) for c in region.conditions))
+
+
+def _meets(column: Column, condition: Condition) -> Mask:
+    """The trials that meet a condition; none where the setting is inactive."""
+    if isinstance(condition.value, tuple):
+        kinds = {(type(value), value) for value in condition.value}
+        return np.array([(type(value), value) in kinds for value in column.values()], dtype=bool)
+    assert column.scale is not None, "only ranges have bounds"
+    with np.errstate(invalid="ignore"):
+        above = column.places > column.scale.place(condition.value)
+    return column.active & (above if condition.word == "above" else ~above)
+
+
 def _end(column: Column, scale: Scale, known: Evidence, side: str) -> tuple[Number | None, str]:
-    """The new end of a range on one side, and why; None where it stays."""
-    failing = _failing_end(column, scale, known, side)
-    if failing is not None:
-        return failing
+    """The new end of a range on one side, and why; None where it stays. Of several the tightest is kept."""
+    sign = 1 if side == "low" else -1
+    failing, good = _failing_end(column, scale, known, side), _good_end(column, scale, known, side)
+    found = sorted((end for end in (failing, good) if end), key=lambda end: -sign * end[0])
+    if not found:
+        return None, ""
+    reasons = [reason for _, reason in found]
+    if failing is None:  # what fails in a part of what is left out is told as well
+        part = (end for end in _rule_ends(column, known, side) if sign * (found[0][0] - end.bound) >= 0)
+        reasons += [end.region.text for end in part]
+    return found[0][0], "; ".join(reasons)
+
+
+def _good_end(column: Column, scale: Scale, known: Evidence, side: str) -> tuple[Number, str] | None:
+    """The bound beyond which there is no good trial, by more than chance."""
     is_low, there = side == "low", column.active
     u = column.places if is_low else 1 - column.places
     for level in known.levels:
@@ -138,7 +211,7 @@ def _end(column: Column, scale: Scale, known: Evidence, side: str) -> tuple[Numb
             where = f"{beyond} trials {'below' if is_low else 'above'} {edge}"
             end = _round_end(scale, kept if is_low else 1 - kept, is_low)
             return end, _none_good(where, good, there, p)
-    return None, ""
+    return None
 
 
 def _none_good(which: str, good: Mask, there: Mask, p: float) -> str:
@@ -148,20 +221,16 @@ def _none_good(which: str, good: Mask, there: Mask, p: float) -> str:
 
 
 def _failing_end(column: Column, scale: Scale, known: Evidence, side: str) -> tuple[Number, str] | None:
-    """The bound beyond which trials fail, where no good trial lies beyond it."""
-    word = "at most" if side == "low" else "above"
-    for region in known.regions:
-        for condition in region.conditions:
-            bound = condition.value
-            if condition.setting != column.name or condition.word != word or isinstance(bound, tuple):
-                continue
-            with np.errstate(invalid="ignore"):
-                above = column.places > scale.place(bound) + 1e-9
-            beyond = column.active & (above if side == "high" else ~above)
-            if not (known.good & beyond).any() and beyond.sum() < column.active.sum():
-                end = bound + 1 if scale.whole and side == "low" else bound
-                return end, f"{region.text}, and no good trial lies there"
-    return None
+    """The tightest bound beyond which trials fail, where no good trial lies beyond it."""
+    ends = [
+        (_inner_end(scale, end.bound, side), end)
+        for end in failing_ends(column, known, side)
+        if not (known.good & end.beyond).any() and end.beyond.sum() < column.active.sum()
+    ]
+    if not ends:
+        return None
+    bound, end = (max if side == "low" else min)(ends, key=lambda one: one[0])
+    return bound, f"{end.region.text}, and no good trial lies there"
 
 
 def _choices(column: Column, known: Evidence) -> Narrowed:
@@ -192,11 +261,20 @@ def _against(column: Column, known: Evidence, own: Mask, choice: str) -> str:
     return ""
 
 
+def _inner_end(scale: Scale, bound: Number, side: str) -> Number:
+    """The last value before trials fail: `above` a bound on the high side, up to it on the low side."""
+    if scale.values is None:
+        return bound
+    steps = math.floor(scale.steps_to(bound))
+    return scale.on_grid(steps + 1 if side == "low" else steps)
+
+
 def _round_end(scale: Scale, u: float, is_low: bool) -> Number:
-    """An end of a range in two significant digits, rounded away from what is kept."""
+    """An end of a range in two significant digits, or on a step, rounded away from what is kept."""
     value = scale.value(u)
-    if scale.whole:
-        return math.floor(value) if is_low else math.ceil(value)
+    if scale.values is not None:
+        steps = scale.steps_to(value)
+        return scale.on_grid(math.floor(steps) if is_low else math.ceil(steps))
     unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1) if value else 1.0
     whole = math.floor(value / unit + 1e-9) if is_low else math.ceil(value / unit - 1e-9)
     return float(f"{whole * unit:.12g}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
+import tomllib
 from collections.abc import Mapping, Sequence
 
 from diagnostics import Verdict
 from diagnostics.evidence.words import short
 from searcher.report.numbers.narrowing import HEALTHY, Evidence, evidence_of
-from searcher.report.numbers.next_space import Draft, left_over, next_space
+from searcher.report.numbers.next_space import Draft, left_over, mistakes_of, next_space
 from searcher.report.numbers.scales import columns_of
 from searcher.report.numbers.study_file import study_file
 from searcher.report.observations import FailureMap, Value
@@ -24,7 +26,11 @@ LONGER = 5
 TIMES = 1.5
 """Times the epochs that they should get, as the forecast says what these bring."""
 
-SUFFIX = "-next"
+SUFFIX = re.compile(r"-next(?:-([0-9]{1,9}))?$")
+"""What a next study's name ends with, and the number of the study."""
+
+LONGEST = 100
+"""Characters of a study's name."""
 
 
 def next_study(
@@ -38,6 +44,22 @@ def next_study(
         known = evidence_of(spec, results, [region for region in failures.regions if region.kind == kind])
     draft = next_space(spec, columns_of(spec, results), known, bounds)
     improving = _improving(spec, results, known)
+    text = _text(spec, results, known, draft, improving)
+    if not _is_sound(spec, text):
+        draft = Draft(dict(spec.space))
+        text = _text(spec, results, known, draft, improving)
+    longer = tuple(Longer(r.number, _outlook(r), _longer_settings(r)) for r in improving[:LONGER])
+    return Next(text, draft.changes, longer)
+
+
+def _text(
+    spec: StudySpec,
+    results: Sequence[TrialResult],
+    known: Evidence,
+    draft: Draft,
+    improving: Sequence[TrialResult],
+) -> str:
+    """The study file with its comments."""
     following = spec.model_copy(update={"name": _next_name(spec.name), "space": draft.space})
     reached = [f"Not said by these ranges: {r.text}." for r in left_over(draft.space, known.regions)]
     gone = [_comment(change) for change in draft.changes if change.setting not in draft.space]
@@ -47,8 +69,16 @@ def next_study(
         "space": "\n".join([*reached, *gone]),
         **{f"space.{change.setting}": _comment(change) for change in draft.changes},
     }
-    longer = tuple(Longer(r.number, _outlook(r), _longer_settings(r)) for r in improving[:LONGER])
-    return Next(study_file(following, comments), draft.changes, longer)
+    return study_file(following, comments)
+
+
+def _is_sound(spec: StudySpec, text: str) -> bool:
+    """Whether a study file has no mistakes but those that the study itself has."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return False
+    return mistakes_of(raw, spec.name) <= mistakes_of(spec.model_dump(), spec.name)
 
 
 def _improving(spec: StudySpec, results: Sequence[TrialResult], known: Evidence) -> list[TrialResult]:
@@ -81,10 +111,11 @@ def _outlook(result: TrialResult) -> str:
 
 
 def _next_name(name: str) -> str:
-    stem, found, number = name.rpartition(SUFFIX)
-    if found and (not number or number[1:].isdigit()):
-        return f"{stem}{SUFFIX}-{int(number[1:] or 1) + 1}"
-    return name[: 100 - len(SUFFIX)] + SUFFIX
+    """`name-next`, then `name-next-2`; the name itself is cut where the whole would be too long."""
+    known = SUFFIX.search(name)
+    stem = name[: known.start()] if known else name
+    suffix = f"-next-{int(known.group(1) or 1) + 1}" if known else "-next"
+    return stem[: LONGEST - len(suffix)] + suffix
 
 
 def _comment(change: Change) -> str:
@@ -97,7 +128,7 @@ def _head(spec: StudySpec, results: Sequence[TrialResult], known: Evidence, draf
     if not known.is_enough:
         why = f"only {counted(known.healthy, 'trial')} did not fail, and ranges are changed from {HEALTHY} on"
     elif not draft.changes:
-        why = "the good trials lie all over the ranges, and none on a bound"
+        why = "no change has enough evidence"
     else:
         return f"{begun}\nEvery change has its reason beside it."
     return f"{begun}\nNothing is changed: {why}."

@@ -27,15 +27,25 @@ Mask = NDArray[np.bool_]
 DIGITS = 2
 """Significant digits of a bound that people read (house rule: a range is not known better than that)."""
 
+DUST = 1e-9
+"""Share of a step that is what fractions lose in a computer, not a part of a step."""
+
 
 @dataclass(frozen=True)
 class Scale:
-    """The scale of a range; `whole` when it holds whole numbers only."""
+    """The scale of a range; `whole` when it holds whole numbers only, and `step` when only every so many."""
 
     low: float
     high: float
     log: bool = False
     whole: bool = False
+    step: Number | None = None
+
+    @property
+    def values(self) -> int | None:
+        """How many different values there are; None for any number."""
+        step = self.step or (1 if self.whole else None)
+        return None if step is None else math.floor((self.high - self.low) / step + DUST) + 1
 
     def place(self, value: float) -> float:
         """`u` of a value; beyond 0 and 1 outside of the range, 0 in a range without width."""
@@ -49,16 +59,26 @@ class Scale:
         return math.exp(bent) if self.log else bent
 
     def rounded(self, u: float, low: float, high: float) -> Number:
-        """The roundest value between the places `low` and `high`, near `u`; a whole one rounds down, so that
-        the numbers above it are those above `u`."""
+        """The roundest value from the place `low` to below the place `high`, near `u`: the trial at `high` is
+        above it, that at `low` at most it. A whole one rounds down for the same reason."""
         value = self.value(u)
         if self.whole:
-            return math.floor(value + 1e-9)
+            return math.floor(value + DUST)
         for digits in range(DIGITS, 17):
             number = significant(value, digits)
-            if (number > 0 or not self.log) and low <= self.place(number) <= high:
+            if (number > 0 or not self.log) and low <= self.place(number) < high:
                 return number
         return value
+
+    def on_grid(self, steps: float) -> Number:
+        """The value so many steps above the low end, of ranges with steps; without the dust of fractions."""
+        value = self.low + round(steps) * (self.step or 1)
+        return round(value) if self.whole else float(f"{value:.12g}")
+
+    def steps_to(self, value: float) -> float:
+        """How many steps a value lies above the low end; a whole number where it is one but for dust."""
+        steps = (value - self.low) / (self.step or 1)
+        return round(steps) if abs(steps - round(steps)) < DUST else steps
 
     def _bent(self, value: float) -> float:
         return math.log(value) if self.log else float(value)
@@ -72,7 +92,8 @@ def number_text(value: float) -> str:
 def scale_of(name: str, setting: Range) -> Scale:
     """The scale of a searched range."""
     is_whole = all(isinstance(value, int) for value in (setting.low, setting.high, setting.step or 1))
-    return Scale(setting.low, setting.high, setting.log, is_whole and not is_continuous(name))
+    is_whole = is_whole and not is_continuous(name)
+    return Scale(setting.low, setting.high, setting.log, is_whole, setting.step)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""How sure a best value is, and which trials are as good within its noise.
+"""The noise of a best value, and which trials are as good within it.
+
+It is the noise of one value: that the best of many is likely a little lucky is not counted in it.
 
 Notation
     v       values of a metric at evaluations, or of trainings with other seeds        [n]
@@ -39,9 +41,9 @@ STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23)
 def spread_of(
     spec: StudySpec, results: Sequence[TrialResult], best: TrialResult, signals: Signals
 ) -> Spread | None:
-    """How sure the best value is: by repeated seeds, else by the noise of its evaluations, or by how few
-    samples it was validated on where that leaves more; None when nothing can be said. `signals` are those of
-    the best trial."""
+    """How much one value like the best moves by chance: by repeated seeds, else by its evaluations, or by how
+    few samples it was validated on where that leaves more; None when nothing can be said. `signals` are those
+    of the best trial."""
     seeds = _of_seeds(results, best)
     if seeds is not None:
         return seeds

@@ -184,14 +184,16 @@ class Places:
         self._numbers = [float(value) for value in values] if not self.has_names else []
         several: list[Value] = []
         if self.has_names or (kinds == {int} and len(set(values)) <= FEW_VALUES):
-            several = sorted(set(values), key=str if self.has_names else None)
+            apart = {_kind(value): value for value in values}.values()  # 1 is not true
+            several = sorted(apart, key=str if self.has_names else None)
         self._several = [str(value) for value in several]
+        self._place = {_kind(value): place for place, value in enumerate(several)}
 
     def of(self, value: Value, trial: int) -> float:
         """The place of a value; trials with the same name lie beside each other."""
         if not self._several:
             return float(f"{float(value):.4g}")
-        return round(self._several.index(str(value)) + 0.6 * ((trial * GOLDEN) % 1 - 0.5), 3)
+        return round(self._place[_kind(value)] + 0.6 * ((trial * GOLDEN) % 1 - 0.5), 3)
 
     def axis(self, title: str = "") -> Axis:
         """The axis of the setting."""
@@ -202,6 +204,11 @@ class Places:
         low, high = min(self._numbers), max(self._numbers)
         is_log = self._is_log and 0 < NARROW * low < high
         return log_axis(low, high, title) if is_log else axis(title)
+
+
+def _kind(value: Value) -> tuple[type, Value]:
+    """What tells values apart that Python takes for equal."""
+    return type(value), value
 
 
 def label(text: str) -> str:

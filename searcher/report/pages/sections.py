@@ -115,7 +115,9 @@ def _tiles(report: StudyReport) -> tuple[Tile, ...]:
     saved = sum(report.verdicts.saved.values())
     best = Tile(f"Best {report.metric}", "none yet", "no trial was trained to its end")
     if headline.best is not None:
-        best = Tile(f"Best {report.metric}", number(headline.best.value), _surety(headline.best))
+        best = Tile(
+            f"Best {report.metric}", number(headline.best.value), _surety(headline.best, headline.trials)
+        )
     well = percent(headline.well, headline.trials)
     return (
         best,
@@ -125,13 +127,16 @@ def _tiles(report: StudyReport) -> tuple[Tile, ...]:
     )
 
 
-def _surety(best: Best) -> str:
-    """How sure a value is."""
+def _surety(best: Best, trials: int) -> str:
+    """The noise of a value."""
     if best.spread is None:
-        return f"trial {best.trial}; how sure it is, is not known"
+        return f"trial {best.trial}; its noise is not known"
     words = {"seeds": "other seeds", "evaluations": "evaluations of this training"}
     source = words.get(best.spread.source, best.spread.source)
-    return f"\u00b1 {number(best.spread.half_width, 2)} (95 %, from {best.spread.samples} {source})"
+    one = "training" if best.spread.source == "seeds" else "evaluation"
+    noise = f"noise of one {one}: \u00b1 {number(best.spread.half_width, 2)}"
+    lucky = "; the best of many is likely a little lucky" if trials > 1 else ""
+    return f"{noise} (from {best.spread.samples} {source}){lucky}"
 
 
 def _verdicts(report: StudyReport) -> tuple[Block, ...]:
