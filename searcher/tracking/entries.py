@@ -14,6 +14,7 @@ from diagnostics.report import to_markdown
 from searcher.colours import VERDICT_COLOUR
 from searcher.policy import first_cause
 from searcher.records import FINDINGS, SIGNALS, trial_folder
+from searcher.settings import switched_off
 from searcher.spec import Metric, StudySpec
 from searcher.tracking.axes import (
     BEST,
@@ -112,14 +113,18 @@ def seed_tags(spec: StudySpec) -> dict[str, str]:
 
 
 def trial_params(spec: StudySpec, result: TrialResult) -> dict[str, str]:
-    """The settings the study file names: sampled, switched off and fixed ones; logarithms for axes."""
-    named = [*spec.space, *(name for name in spec.fixed if name not in spec.space)]
+    """The settings the study file names: sampled, switched off and fixed ones; logarithms for axes.
+
+    Every setting of the space has a value: where a trial has none it was switched off.
+    """
+    off = {name: switched_off(name) for name in spec.space if name not in result.settings}
+    settings = {**off, **result.settings}
+    named = [*spec.space, *(name for name in spec.fixed if name not in spec.space and name in settings)]
     values = {
-        name: value_on_axis(spec.space.get(name), result.settings[name], name in result.inactive)
+        name: value_on_axis(spec.space.get(name), settings[name], name in off or name in result.inactive)
         for name in named
-        if name in result.settings
     }
-    return _cut(in_record({**values, **logarithms(spec, result.settings)}), LONGEST_PARAM)
+    return _cut(in_record({**values, **logarithms(spec, settings)}), LONGEST_PARAM)
 
 
 def once_per_run(result: TrialResult) -> dict[str, float]:
@@ -141,15 +146,20 @@ def once_per_run(result: TrialResult) -> dict[str, float]:
     return {name: _finite(value) for name, value in numbers.items()}
 
 
+def step_in_record(row: int) -> int:
+    """The optimizer steps that were done by a row of signals: rows are counted from 0."""
+    return row + 1
+
+
 def trial_curves(result: TrialResult, curves: Sequence[str]) -> dict[str, list[Point]]:
-    """The evaluations of a trial by optimizer step; rows of signals count their steps from 0."""
+    """The evaluations of a trial by optimizer step: of several at a step the last one."""
     found = {}
     for name, series in result.signals.items():
         if name in result.metrics and name in curves:
             pairs = zip(series.steps, series.values, strict=True)
-            points = [(int(step) + 1, float(value)) for step, value in pairs if math.isfinite(value)]
+            points = {step_in_record(int(row)): float(value) for row, value in pairs if math.isfinite(value)}
             if points:
-                found[curve_name(name)] = points
+                found[curve_name(name)] = list(points.items())
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,13 +22,14 @@ from searcher.tracking.entries import (
     SoFar,
     device_of,
     device_tag,
+    step_in_record,
     trial_record,
 )
 from searcher.tracking.mlflow_store import translated
 from searcher.tracking.mlflow_study import TRIALS, MlflowStudy, curve_points, now, points_of
 from searcher.tracking.models import log_model
 from searcher.tracking.tracker import Started
-from searcher.trial import Outcome, TrialResult
+from searcher.trial import Outcome, TrialResult, row_of
 from searcher.verify import Curves
 
 if TYPE_CHECKING:
@@ -43,13 +44,32 @@ class _Child:
     """A trial that goes on: its run, once there is one, and the points that were not written yet.
 
     A run is made at the first flush or at the end, whichever comes first: what is known by then goes
-    in with it, which is a good deal faster.
+    in with it, which is a good deal faster. Of two evaluations at a step the last one counts; where the
+    first one was `written` already, for good, the run is `spoiled` and made anew at the end.
     """
 
     trial: Started
     started_at: int  # milliseconds
     run: RunInfo | None = None
-    points: list[Metric] = field(default_factory=list)
+    points: dict[tuple[str, int], Metric] = field(default_factory=dict)
+    written: dict[tuple[str, int], float] = field(default_factory=dict)
+    spoiled: bool = False
+
+    def add(self, points: Iterable[Metric]) -> None:
+        """Take in the points of an evaluation."""
+        for point in points:
+            place = (str(point.key), int(point.step))
+            if place not in self.written:
+                self.points[place] = point
+            elif self.written[place] != point.value:
+                self.spoiled = True
+
+    def take(self) -> list[Metric]:
+        """The points that were not written yet: from now on they are."""
+        points = list(self.points.values())
+        self.written |= {place: point.value for place, point in self.points.items()}
+        self.points = {}
+        return points
 
 
 class MlflowTracker:
@@ -83,15 +103,19 @@ class MlflowTracker:
         with self._translated():
             curves = self._study.admit(metrics)
             kept = {curve_name(name): value for name, value in metrics.items() if name in curves}
-            self._children[number].points += points_of(kept, step, now())
+            self._children[number].add(points_of(kept, step_in_record(row_of(step)), now()))
             if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
                 self._flush()
 
     def end(self, result: TrialResult) -> None:
         with self._translated():
             child = self._children.pop(result.number)
-            record = trial_record(self._spec, result, self._study.admit(result.metrics), self._runs)
-            self._study.finish(record, result, child.points, child.run, self._runs)
+            if child.run is not None and child.spoiled:
+                self._study.client.delete_run(child.run.run_id)
+                rebuild(self._study, result, self._runs)
+            else:
+                record = trial_record(self._spec, result, self._study.admit(result.metrics), self._runs)
+                self._study.finish(record, result, child.take(), child.run, self._runs)
             self._note(result)
 
     def forget(self, number: int) -> None:
@@ -149,8 +173,7 @@ class MlflowTracker:
         for child in self._children.values():
             trial = child.trial
             child.run = child.run or self._study.create(trial.number, trial.sampled, child.started_at, {})
-            self._study.write_points(child.run.run_id, child.points)
-            child.points = []
+            self._study.write_points(child.run.run_id, child.take())
         self._study.write_points(self._study.parent, self._of_parent)
         self._of_parent = []
         self._study.save_views(self._trained)
