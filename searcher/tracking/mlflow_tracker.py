@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from searcher.records import WEIGHTS, trial_folder, with_signals
 from searcher.spec import StudySpec
 from searcher.tracking.axes import BEST, FAILURES, curve_name
+from searcher.tracking.belongings import NOTHING, Belongings, give
 from searcher.tracking.entries import (
     FINISHED,
     LONGEST_TAG,
@@ -22,15 +23,15 @@ from searcher.tracking.entries import (
     SoFar,
     device_of,
     device_tag,
+    number_of,
     step_in_record,
     trial_record,
 )
 from searcher.tracking.mlflow_store import translated
-from searcher.tracking.mlflow_study import TRIALS, MlflowStudy, curve_points, now, points_of
-from searcher.tracking.models import log_model
+from searcher.tracking.mlflow_study import TRIALS, MlflowStudy, begun, curve_points, now, points_of
+from searcher.tracking.models import has_model, log_model, names_of_models
 from searcher.tracking.tracker import Started
 from searcher.trial import Outcome, TrialResult, row_of
-from searcher.verify import Curves
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, RunInfo
@@ -144,7 +145,7 @@ class MlflowTracker:
         wanted = {result.number: result for result in results}
         whole: set[int] = set()
         for run in study.search(TRIALS):
-            number = int(run.data.tags.get(NUMBER, -1))
+            number = number_of(run.data.tags)
             ended = number in wanted and run.info.status == STATUS[wanted[number].outcome]
             if not ended or number in whole:
                 study.client.delete_run(run.info.run_id)
@@ -172,7 +173,7 @@ class MlflowTracker:
     def _flush(self) -> None:
         for child in self._children.values():
             trial = child.trial
-            child.run = child.run or self._study.create(trial.number, trial.sampled, child.started_at, {})
+            child.run = child.run or self._study.create(trial.number, trial.sampled, child.started_at)
             self._study.write_points(child.run.run_id, child.take())
         self._study.write_points(self._study.parent, self._of_parent)
         self._of_parent = []
@@ -185,25 +186,30 @@ class MlflowTracker:
             yield
 
 
-def rebuild(study: MlflowStudy, result: TrialResult, runs: Path, known: Curves | None = None) -> None:
+def rebuild(study: MlflowStudy, result: TrialResult, runs: Path, kept: Belongings = NOTHING) -> RunInfo:
     """Write the run of a finished trial anew, from its result with its signals.
 
-    `known` are curves that a former run held: where the signals have no row, their points stay.
+    `kept` is what a former run held: it goes along, and where the signals have no row its points stay.
     """
     record = trial_record(study.spec, result, study.admit(result.metrics), runs)
-    curves = {name: dict(points) for name, points in (known or {}).items()}
-    for name, points in record.curves.items():
-        last = points[-1][0]
-        kept = {step: value for step, value in curves.get(name, {}).items() if step <= last}
-        curves[name] = kept | dict(points)
-    merged = {name: sorted(points.items()) for name, points in curves.items()}
-    study.finish(record, result, curve_points(merged, now()), None, runs)
+    tags = {**record.shown, **kept.tags}
+    run = study.create(result.number, *begun(result), tags, kept.name)
+    try:
+        give(study, run, kept, record)
+        points = [*kept.points_beside(record), *curve_points(record.curves, now())]
+        study.finish(replace(record, shown={}), result, points, run, runs)
+    except BaseException:
+        study.client.delete_run(run.run_id)  # half of it would pass for the better one
+        raise
+    return run
 
 
 def log_models(study: MlflowStudy, runs: Path, best: Sequence[int]) -> None:
-    """Log the models of the best trials, as far as their weights are there."""
+    """Log the models of the best trials that were not logged yet, as far as their weights are there."""
+    names = names_of_models(study.client, study.experiment)
     for number in best:
         weights = trial_folder(runs, number) / WEIGHTS
         if weights.exists():
             for run in study.search(f"tags.`{PARENT}` = '{study.parent}' and tags.`{NUMBER}` = '{number}'"):
-                log_model(study.client, run, weights)
+                if not has_model(run, names):
+                    log_model(study.client, run, weights)
