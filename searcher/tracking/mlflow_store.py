@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy
 
-from searcher.errors import TrackingError
+from searcher.errors import SearcherError, TrackingError
 from searcher.lock import beside
 
 if TYPE_CHECKING:
@@ -61,9 +61,11 @@ def _create_whole(database: Path) -> None:
 
 @contextmanager
 def translated(uri: str) -> Iterator[None]:
-    """Errors of MLflow in our own words."""
+    """Errors of MLflow in our own words; those that have such words already stay as they are."""
     try:
         yield
+    except SearcherError:
+        raise
     except Exception as error:
         first = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise TrackingError(

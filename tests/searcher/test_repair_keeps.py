@@ -12,6 +12,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, Metric
 
 from searcher.colours import VERDICT_COLOUR
+from searcher.errors import NotFound, TrackingError
+from searcher.tracking.mlflow_store import translated
 from searcher.verify import STUDY
 
 Call = Callable[..., Any]
@@ -230,3 +232,13 @@ def test_what_was_read_is_not_read_again(
     assert set(asked) <= there, "a metric that a run lacks is not asked for"
     again = {place for place in asked if asked.count(place) > 1}
     assert {run_id for run_id, _ in again} == {damaged.run(5).info.run_id}
+
+
+def test_only_mlflows_errors_are_told_as_its() -> None:
+    with pytest.raises(NotFound, match="no such file"), translated("sqlite:///x.db"):
+        raise NotFound("no such file")
+    with (
+        pytest.raises(TrackingError, match="the MLflow record at sqlite"),
+        translated("sqlite:///x.db"),
+    ):
+        raise OSError("no route")
