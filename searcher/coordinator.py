@@ -21,7 +21,7 @@ from searcher.launchers.job import End, Ended, Job, Message
 from searcher.ledger import Ledger
 from searcher.policy import MISTAKE, finding_of, is_shown_first, may_retry, outcome_of, stop_reason
 from searcher.records import trial_folder, write_files
-from searcher.settings import job_settings, settings_of
+from searcher.settings import job_settings, refused_settings, settings_of
 from searcher.space import Point, count_points
 from searcher.spec import StudySpec
 from searcher.store import StudyStore
@@ -126,7 +126,7 @@ class Coordinator:
         try:
             settings = settings_of(self.spec, point)
         except SettingError as error:
-            settings, refused = {**self.spec.fixed, **point.sampled}, str(error)
+            settings, refused = refused_settings(self.spec, point), str(error)
         running = _Running(
             trial, point, settings, TrialCourse(self.spec.metric), time.time(), self._store.attempts(trial)
         )

@@ -157,6 +157,8 @@ def _print_differences(truth: Recorded, found: list[Difference]) -> None:
         print(difference)
     if truth.alive:
         print("the study is being run: what was not written yet shows as a difference", file=sys.stderr)
+    for file in sorted(truth.spoiled):
+        print(f"{file} cannot be read: it counts as missing", file=sys.stderr)
     if unseen := truth.without_signals():
         numbers = ", ".join(map(str, unseen[:10])) + (", ..." if len(unseen) > 10 else "")
         print(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,9 @@ from searcher.trial import Evaluation, Outcome, TrialResult
 
 SIGNALS, FINDINGS, WEIGHTS = "signals.npz", "findings.json", "weights.pt"
 """The files of a trial's folder."""
+
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
+"""What reading a spoiled file of signals raises."""
 
 REPORTS = ("report.html", "report.md", "report.json")
 """The files of a study's report, in the folder of the study."""
@@ -50,9 +55,20 @@ def write_files(runs: Path, result: TrialResult) -> None:
 
 
 def with_signals(runs: Path, result: TrialResult) -> TrialResult:
-    """The result with its signals from its trial's folder; without any when they are not there."""
-    file = trial_folder(runs, result.number) / SIGNALS
-    return replace(result, signals=Signals.load(file)) if file.exists() else result
+    """The result with its signals from its trial's folder; without any when they cannot be read there."""
+    try:
+        return replace(result, signals=Signals.load(trial_folder(runs, result.number) / SIGNALS))
+    except UNREADABLE:
+        return result
+
+
+def is_readable(file: Path) -> bool:
+    """Whether a file of signals can be read as a whole."""
+    try:
+        Signals.load(file)
+    except UNREADABLE:
+        return False
+    return True
 
 
 def to_record(result: TrialResult) -> dict[str, Any]:

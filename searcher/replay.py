@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 from diagnostics import Report, Signals, diagnose
 from searcher.errors import NotFound
 from searcher.policy import SEEN_BY_LAUNCHER
-from searcher.records import SIGNALS, trial_folder
+from searcher.records import SIGNALS, UNREADABLE, trial_folder
 from searcher.trial import Outcome, TrialResult
 
 ENDED = {
@@ -34,7 +33,7 @@ def replayed(runs: Path, result: TrialResult) -> Report:
         raise NotFound(f"the signals of trial {result.number} are not at {file}; {elsewhere}")
     try:
         signals = Signals.load(file)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise NotFound(
             f"the signals of trial {result.number} at {file} cannot be read: {error}; {elsewhere}"
         ) from error

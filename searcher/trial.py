@@ -100,6 +100,14 @@ def sibling_facts(facts: Mapping[str, Any], others: Iterable[TrialResult]) -> Fa
     return {f"sibling_{name}": min(values) for name, values in found.items() if values}
 
 
+def row_of(step: int) -> int:
+    """The step of the row of an evaluation after `step` optimizer steps: rows are counted from 0.
+
+    An evaluation before the first step shares the first row: no step was done that it could follow.
+    """
+    return max(step - 1, 0)
+
+
 class TrialCourse:
     """What is known of a running trial; every message goes in by `add`."""
 
@@ -164,10 +172,8 @@ class TrialCourse:
     def _evaluate(self, progress: Progress) -> None:
         metrics = {name: float(value) for name, value in progress.metrics.items()}
         self.metrics_seen |= metrics.keys()
-        last_step = max(progress.step - 1, 0)  # rows of steps are counted from 0
-        new = {
-            name: ([last_step], [value]) for name, value in metrics.items() if name not in progress.signals
-        }
+        row = row_of(progress.step)
+        new = {name: ([row], [value]) for name, value in metrics.items() if name not in progress.signals}
         self._news.append(Signals.of(new))  # a monitor that was told of the evaluation has given its rows
         value = metrics.get(self._metric.name)
         if value is None:

@@ -33,13 +33,22 @@ class Mend(StrEnum):
     PARAMS = "params"
     POINTS = "points"
     FILES = "files"
+    DATA = "data"
+    MODELS = "models"
+    VIEWS = "views"
     REBUILD = "rebuild"  # what a record holds cannot be changed: the run is made anew
     DELETE = "delete"
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run, as it should be or as it is: `metrics` are once-per-run figures, `files` its artifacts."""
+    """One run, as it should be or as it is.
+
+    `metrics` are once-per-run figures, `files` its artifacts, `inputs` the digests of its data, `models` the
+    names of its logged models, `views` the saved views of the study's pages. `shown` are tags that people may
+    change, so that only their lack is a difference, or a text among `reserved`, which nobody but us would
+    write. Where a `run_id` is expected, that run is the one to stay.
+    """
 
     number: int
     status: str
@@ -48,6 +57,11 @@ class RunRecord:
     metrics: Mapping[str, float] = field(default_factory=dict)
     curves: Curves = field(default_factory=dict)
     files: frozenset[str] = frozenset()
+    inputs: frozenset[str] = frozenset()
+    models: frozenset[str] = frozenset()
+    views: Mapping[str, object] = field(default_factory=dict)
+    shown: Mapping[str, str] = field(default_factory=dict)
+    reserved: frozenset[str] = frozenset()
     run_id: str = ""
 
 
@@ -92,11 +106,16 @@ def differences(
 
 
 def _of_one(wanted: RunRecord, runs: Sequence[RunRecord]) -> list[Difference]:
-    """Of several runs the one that needs the least stays."""
+    """Of several runs the one that was chosen stays, else the one that needs the least."""
     if not runs:
         return [Difference(wanted.number, "run", "one", "none", Mend.REBUILD)]
     compared = [(_inside(wanted, run), run) for run in runs]
-    kept, best = min(compared, key=lambda pair: (any(d.mend is Mend.REBUILD for d in pair[0]), len(pair[0])))
+
+    def needs(pair: tuple[list[Difference], RunRecord]) -> tuple[bool, bool, int]:
+        found, run = pair
+        return run.run_id != wanted.run_id, any(d.mend is Mend.REBUILD for d in found), len(found)
+
+    kept, best = min(compared, key=needs)
     return [*(_too_many(run, "one") for run in runs if run is not best), *kept]
 
 
@@ -116,9 +135,8 @@ def _inside(wanted: RunRecord, run: RunRecord) -> list[Difference]:
     for name, value in wanted.params.items():
         if (there := run.params.get(name)) != value:
             note(f"param {name}", value, there, Mend.PARAMS if there is None else Mend.REBUILD)
-    for name, value in wanted.tags.items():
-        if run.tags.get(name) != value:
-            note(f"tag {name}", value, run.tags.get(name), Mend.TAGS)
+    for name, value in missing_tags(wanted, run).items():
+        note(f"tag {name}", value, run.tags.get(name), Mend.TAGS)
     for name, number in wanted.metrics.items():
         figure = run.metrics.get(name)
         if figure is None or not same(figure, number):
@@ -126,8 +144,17 @@ def _inside(wanted: RunRecord, run: RunRecord) -> list[Difference]:
     for name, points in wanted.curves.items():
         for expected, is_there, mend in _in_curve(points, run.curves.get(name, ())):
             note(f"curve {name}", expected, is_there, mend)
-    for name in sorted(wanted.files - run.files):
-        note(f"file {name}", "there", None, Mend.FILES)
+    for kind, lacking, mend in (
+        ("file", wanted.files - run.files, Mend.FILES),
+        ("data", wanted.inputs - run.inputs, Mend.DATA),
+        ("logged", wanted.models - run.models, Mend.MODELS),
+    ):
+        for name in sorted(lacking):
+            note(f"{kind} {name}", "there", None, mend)
+    for name, view in wanted.views.items():
+        if run.views.get(name) != view:
+            there = "another" if name in run.views else None
+            note(f"saved view {name}", "as this study has it", there, Mend.VIEWS)
     return found
 
 
@@ -154,6 +181,16 @@ def _in_curve(wanted: Sequence[Point], there: Sequence[Point]) -> list[tuple[str
         gap = f"none at {len(missing)} of their steps, the first {missing[0][0]}, the last {missing[-1][0]}"
         found.append((last, gap, Mend.POINTS))
     return found
+
+
+def missing_tags(wanted: RunRecord, there: RunRecord) -> dict[str, str]:
+    """The tags that a record lacks or has with another value."""
+    lacking = {name: value for name, value in wanted.tags.items() if there.tags.get(name) != value}
+    for name, value in wanted.shown.items():
+        shown = there.tags.get(name, "")
+        if not shown or (shown != value and shown in wanted.reserved):
+            lacking[name] = value
+    return lacking
 
 
 def missing_points(wanted: Curves, there: Curves) -> dict[str, list[Point]]:

@@ -14,7 +14,7 @@ from searcher.report.observations import Curves, FailureMap, LayerMap, Matters, 
 
 @dataclass(frozen=True)
 class Spread:
-    """How much noise moves a value: half the width of where 95 % of such values lie, and what it is taken from.
+    """How much noise moves a value: half the width of where 95 % of such values lie, and where it is from.
 
     `source`: `seeds` (the same settings trained with other seeds), `evaluations` (how much the metric of one
     training moves about its trend), `samples` (an accuracy on so few validation samples). `samples` is how

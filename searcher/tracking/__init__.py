@@ -2,7 +2,8 @@
 
 from searcher.tracking.background import BackgroundTracker
 from searcher.tracking.links import usual_links, view_links
-from searcher.tracking.mlflow_repair import Recorded, repair_record, verify_record
+from searcher.tracking.mlflow_repair import repair_record, verify_record
+from searcher.tracking.mlflow_sides import Recorded
 from searcher.tracking.mlflow_store import connect
 from searcher.tracking.mlflow_tracker import MlflowTracker
 from searcher.tracking.report_keeping import keep_report

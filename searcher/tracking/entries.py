@@ -13,7 +13,8 @@ from diagnostics.causes import flatten
 from diagnostics.report import to_markdown
 from searcher.colours import VERDICT_COLOUR
 from searcher.policy import first_cause
-from searcher.records import FINDINGS, SIGNALS, trial_folder
+from searcher.records import FINDINGS, SIGNALS, is_readable, trial_folder
+from searcher.settings import switched_off
 from searcher.spec import Metric, StudySpec
 from searcher.tracking.axes import (
     BEST,
@@ -25,7 +26,7 @@ from searcher.tracking.axes import (
     value_on_axis,
 )
 from searcher.trial import Outcome, TrialResult
-from searcher.verify import STUDY, Point, RunRecord
+from searcher.verify import NAMELESS, STUDY, Point, RunRecord
 from trainers.config import default_of
 
 PARENT, NUMBER, KIND = "mlflow.parentRunId", "optuna.trial_number", "searcher.kind"
@@ -51,13 +52,16 @@ STATUS = {
 
 def study_record(spec: StudySpec, results: Sequence[TrialResult]) -> RunRecord:
     """What the study's own run should be once the study was left."""
+    devices = device_tag(device_of(result) for result in results)
     return RunRecord(
         STUDY,
         FINISHED,
         study_params(spec),
-        {KIND: "study", **search_tags(spec), **device_tag(device_of(result) for result in results)},
+        {KIND: "study", **search_tags(spec), **seed_tags(spec), **devices},
         {},
         study_curves(spec, results),
+        inputs=frozenset().union(*(digests(spec, result) for result in results)),
+        shown={NOTE: first_note(spec)},
     )
 
 
@@ -65,6 +69,8 @@ def trial_record(spec: StudySpec, result: TrialResult, curves: Sequence[str], ru
     """What the run of a finished trial should be: `result` with its signals, metrics with `curves`."""
     folder = trial_folder(runs, result.number)
     files = frozenset(name for name in (SIGNALS, FINDINGS) if (folder / name).exists())
+    if not result.signals and not is_readable(folder / SIGNALS):
+        files -= {SIGNALS}
     return RunRecord(
         result.number,
         STATUS[result.outcome],
@@ -73,7 +79,25 @@ def trial_record(spec: StudySpec, result: TrialResult, curves: Sequence[str], ru
         once_per_run(result),
         trial_curves(result, curves),
         files,
+        digests(spec, result),
+        shown=shown_tags(result),
+        reserved=frozenset(VERDICT_COLOUR.values()),
     )
+
+
+def number_of(tags: Mapping[str, str]) -> int:
+    """The number of the trial whose run has these tags, NAMELESS where they do not say it."""
+    text = tags.get(NUMBER, "")
+    return int(text) if text.isascii() and text.isdecimal() else NAMELESS
+
+
+def curves_of(tags: Mapping[str, str]) -> list[str]:
+    """The metrics that have curves, by the tags of the study's run; none where these cannot be read."""
+    try:
+        names = json.loads(tags.get(CURVES, "[]"))
+    except ValueError:
+        return []
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def experiment_note(spec: StudySpec) -> str:
@@ -112,14 +136,18 @@ def seed_tags(spec: StudySpec) -> dict[str, str]:
 
 
 def trial_params(spec: StudySpec, result: TrialResult) -> dict[str, str]:
-    """The settings the study file names: sampled, switched off and fixed ones; logarithms for axes."""
-    named = [*spec.space, *(name for name in spec.fixed if name not in spec.space)]
+    """The settings the study file names: sampled, switched off and fixed ones; logarithms for axes.
+
+    Every setting of the space has a value: where a trial has none it was switched off.
+    """
+    off = {name: switched_off(name) for name in spec.space if name not in result.settings}
+    settings = {**off, **result.settings}
+    named = [*spec.space, *(name for name in spec.fixed if name not in spec.space and name in settings)]
     values = {
-        name: value_on_axis(spec.space.get(name), result.settings[name], name in result.inactive)
+        name: value_on_axis(spec.space.get(name), settings[name], name in off or name in result.inactive)
         for name in named
-        if name in result.settings
     }
-    return _cut(in_record({**values, **logarithms(spec, result.settings)}), LONGEST_PARAM)
+    return _cut(in_record({**values, **logarithms(spec, settings)}), LONGEST_PARAM)
 
 
 def once_per_run(result: TrialResult) -> dict[str, float]:
@@ -141,15 +169,20 @@ def once_per_run(result: TrialResult) -> dict[str, float]:
     return {name: _finite(value) for name, value in numbers.items()}
 
 
+def step_in_record(row: int) -> int:
+    """The optimizer steps that were done by a row of signals: rows are counted from 0."""
+    return row + 1
+
+
 def trial_curves(result: TrialResult, curves: Sequence[str]) -> dict[str, list[Point]]:
-    """The evaluations of a trial by optimizer step; rows of signals count their steps from 0."""
+    """The evaluations of a trial by optimizer step: of several at a step the last one."""
     found = {}
     for name, series in result.signals.items():
         if name in result.metrics and name in curves:
             pairs = zip(series.steps, series.values, strict=True)
-            points = [(int(step) + 1, float(value)) for step, value in pairs if math.isfinite(value)]
+            points = {step_in_record(int(row)): float(value) for row, value in pairs if math.isfinite(value)}
             if points:
-                found[curve_name(name)] = points
+                found[curve_name(name)] = list(points.items())
     return found
 
 
@@ -249,6 +282,12 @@ def data_of(spec: StudySpec, result: TrialResult) -> dict[str, str]:
         "source": json.dumps({"data": name}),
         "profile": json.dumps(profile),
     }
+
+
+def digests(spec: StudySpec, result: TrialResult) -> frozenset[str]:
+    """The digest of a trial's data, as MLflow keeps it, where it is known."""
+    known = data_of(spec, result)
+    return frozenset({known["digest"]} if known else ())
 
 
 def _finite(value: Any) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy
 
 from searcher.addresses import hide_passwords
-from searcher.errors import TrackingError
+from searcher.errors import SearcherError, TrackingError
 from searcher.lock import beside
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def connect(uri: str) -> MlflowClient:
     """A client of the tracking server or store at `uri`; a fresh store gets its tables."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # standard output is the view's
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # standard error is for errors
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     from mlflow import MlflowClient
@@ -61,9 +62,11 @@ def _create_whole(database: Path) -> None:
 
 @contextmanager
 def translated(uri: str) -> Iterator[None]:
-    """Errors of MLflow in our own words."""
+    """Errors of MLflow in our own words; those that have such words already stay as they are."""
     try:
         yield
+    except SearcherError:
+        raise
     except Exception as error:
         first = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise TrackingError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +24,12 @@ from searcher.tracking.entries import (
     NOTE,
     NUMBER,
     PARENT,
+    curves_of,
     data_of,
     experiment_note,
     first_note,
     search_tags,
     seed_tags,
-    shown_tags,
     study_params,
 )
 from searcher.tracking.environment import environment_tags, source_tags
@@ -46,6 +47,9 @@ MOST_METRICS, MOST_PARAMS, MOST_TAGS = 1000, 100, 100
 
 STUDIES, TRIALS = f"tags.`{KIND}` = 'study'", f"tags.`{KIND}` = 'trial'"
 """Filters for the run of a study and those of its trials."""
+
+SOURCE = "mlflow.source.name"
+"""The tag of every run that says who made it."""
 
 REPORT = "report"
 """The folder of the report among the artifacts of a study's run."""
@@ -75,17 +79,26 @@ class MlflowStudy:
     def find(self, make: bool) -> bool:
         """Find the experiment and the run of the study, or `make` what lacks; whether they are there."""
         self.client = connect(self.uri)
+        self.parent, self.curves = "", []
         known = self.client.get_experiment_by_name(self.spec.name)
         if not make and (known is None or known.lifecycle_stage == "deleted"):
             return False
-        self.experiment = self._find_experiment()
-        if make:
-            self.find_parent()
-        elif parents := self.search(STUDIES)[:1]:
-            self._remember(parents[0])
+        self.experiment = self.find_experiment()
+        if parents := self.search(STUDIES):
+            self._remember(self._chosen(parents))
+        elif make:
+            self.make_parent({**source_tags(), NOTE: first_note(self.spec)})
         return True
 
-    def _find_experiment(self) -> str:
+    def _chosen(self, parents: Sequence[Run]) -> Run:
+        """Of several runs of the study that which has most of its trials; of equals the oldest."""
+        if len(parents) == 1:
+            return parents[0]
+        of = Counter(run.data.tags.get(PARENT) for run in self.search(TRIALS))
+        return max(parents, key=lambda run: of[run.info.run_id])  # the first of equals
+
+    def find_experiment(self) -> str:
+        """The id of the experiment, which is made or restored when it is not there."""
         known = self.client.get_experiment_by_name(self.spec.name)
         if known is None:
             about = {NOTE: experiment_note(self.spec), "mlflow.experimentKind": "custom_model_development"}
@@ -94,20 +107,16 @@ class MlflowStudy:
             self.client.restore_experiment(known.experiment_id)
         return str(known.experiment_id)
 
-    def find_parent(self) -> None:
-        """The run of the study, made when it is new."""
-        found = self.search(STUDIES)
-        if found:
-            self._remember(found[0])
-            return
-        tags = {**source_tags(), KIND: "study", NOTE: first_note(self.spec)}
-        run = self.client.create_run(self.experiment, tags=tags, run_name=self.spec.name)
+    def make_parent(self, tags: Mapping[str, str], name: str = "") -> None:
+        """A new run for the study."""
+        tags = {**tags, KIND: "study"}
+        run = self.client.create_run(self.experiment, tags=tags, run_name=name or self.spec.name)
         self.write_params(run.info.run_id, study_params(self.spec))
         self._remember(run)
 
     def _remember(self, parent: Run) -> None:
         self.parent = str(parent.info.run_id)
-        self.curves = json.loads(parent.data.tags.get(CURVES, "[]"))
+        self.curves = curves_of(parent.data.tags)
         datasets = parent.inputs.dataset_inputs if parent.inputs else []
         self._data = {entry.dataset.digest for entry in datasets}
 
@@ -119,14 +128,22 @@ class MlflowStudy:
             self.client.set_tag(self.parent, CURVES, json.dumps(names))
         return names
 
-    def create(self, number: int, sampled: Mapping[str, Any], begun: int, tags: Mapping[str, str]) -> RunInfo:
-        """A run for a trial that began at `begun` (milliseconds)."""
+    def create(
+        self,
+        number: int,
+        sampled: Mapping[str, Any],
+        begun: int,
+        tags: Mapping[str, str] | None = None,
+        name: str = "",
+    ) -> RunInfo:
+        """A run for a trial that began at `begun` (milliseconds); the `tags` may say that others made it."""
         own = {PARENT: self.parent, NUMBER: str(number), KIND: "trial"}
+        made = {} if tags and SOURCE in tags else source_tags()
         run = self.client.create_run(
             self.experiment,
             start_time=begun,
-            tags={**source_tags(), **own, **tags},
-            run_name=run_name(number, sampled),
+            tags={**made, **(tags or {}), **own},
+            run_name=name or run_name(number, sampled),
         )
         return run.info
 
@@ -141,11 +158,10 @@ class MlflowStudy:
         """Write a trial's end; into a new run when there is no `run` yet: what is known goes in at once."""
         from mlflow.entities import Param, RunTag
 
-        tags = {**record.tags, **shown_tags(result)}
+        tags = {**record.tags, **record.shown}
         later = [] if run is None else [RunTag(key, value) for key, value in tags.items()]
         if run is None:
-            sampled = {name: result.settings[name] for name in result.sampled}
-            run = self.create(result.number, sampled, _milliseconds(result.ended_at - result.seconds), tags)
+            run = self.create(result.number, *begun(result), tags)
         ended = _milliseconds(result.ended_at)
         everything = [*points, *points_of(record.metrics, 0, ended)]
         params = [Param(name, value) for name, value in record.params.items()]
@@ -206,14 +222,17 @@ class MlflowStudy:
         for some in chunks([Param(name, value) for name, value in params.items()], MOST_PARAMS):
             self.client.log_batch(run_id, params=some)
 
-    def search(self, text: str) -> list[Run]:
-        """All active runs of the experiment that fit, the oldest first."""
+    def search(self, text: str, deleted: bool = False) -> list[Run]:
+        """All active runs of the experiment that fit, or all `deleted` ones, the oldest first."""
+        from mlflow.entities import ViewType
+
         found: list[Run] = []
         token: str | None = None
         while True:
             page = self.client.search_runs(
                 [self.experiment],
                 text,
+                run_view_type=ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY,
                 max_results=1000,
                 order_by=["attributes.start_time"],
                 page_token=token,
@@ -236,6 +255,12 @@ class MlflowStudy:
         curves = sorted(map(curve_name, self.curves))
         for place, view in enumerate(saved_views(self.spec, curves, trained)):
             self.client.set_experiment_tag(self.experiment, *tag_of(view, made + place, now()))
+
+
+def begun(result: TrialResult) -> tuple[dict[str, Any], int]:
+    """What a trial began with, the sampled settings, and when it began, in milliseconds."""
+    sampled = {name: result.settings[name] for name in result.sampled}
+    return sampled, _milliseconds(result.ended_at - result.seconds)
 
 
 def points_of(metrics: Mapping[str, float], step: int, at: int) -> list[Metric]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from searcher.records import WEIGHTS, trial_folder, with_signals
 from searcher.spec import StudySpec
 from searcher.tracking.axes import BEST, FAILURES, curve_name
+from searcher.tracking.belongings import NOTHING, Belongings, give
 from searcher.tracking.entries import (
     FINISHED,
     LONGEST_TAG,
@@ -22,14 +23,15 @@ from searcher.tracking.entries import (
     SoFar,
     device_of,
     device_tag,
+    number_of,
+    step_in_record,
     trial_record,
 )
 from searcher.tracking.mlflow_store import translated
-from searcher.tracking.mlflow_study import TRIALS, MlflowStudy, curve_points, now, points_of
-from searcher.tracking.models import log_model
+from searcher.tracking.mlflow_study import TRIALS, MlflowStudy, begun, curve_points, now, points_of
+from searcher.tracking.models import has_model, log_model, names_of_models
 from searcher.tracking.tracker import Started
-from searcher.trial import Outcome, TrialResult
-from searcher.verify import Curves
+from searcher.trial import Outcome, TrialResult, row_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, RunInfo
@@ -43,13 +45,32 @@ class _Child:
     """A trial that goes on: its run, once there is one, and the points that were not written yet.
 
     A run is made at the first flush or at the end, whichever comes first: what is known by then goes
-    in with it, which is a good deal faster.
+    in with it, which is a good deal faster. Of two evaluations at a step the last one counts; where the
+    first one was `written` already, for good, the run is `spoiled` and made anew at the end.
     """
 
     trial: Started
     started_at: int  # milliseconds
     run: RunInfo | None = None
-    points: list[Metric] = field(default_factory=list)
+    points: dict[tuple[str, int], Metric] = field(default_factory=dict)
+    written: dict[tuple[str, int], float] = field(default_factory=dict)
+    spoiled: bool = False
+
+    def add(self, points: Iterable[Metric]) -> None:
+        """Take in the points of an evaluation."""
+        for point in points:
+            place = (str(point.key), int(point.step))
+            if place not in self.written:
+                self.points[place] = point
+            elif self.written[place] != point.value:
+                self.spoiled = True
+
+    def take(self) -> list[Metric]:
+        """The points that were not written yet: from now on they are."""
+        points = list(self.points.values())
+        self.written |= {place: point.value for place, point in self.points.items()}
+        self.points = {}
+        return points
 
 
 class MlflowTracker:
@@ -83,15 +104,19 @@ class MlflowTracker:
         with self._translated():
             curves = self._study.admit(metrics)
             kept = {curve_name(name): value for name, value in metrics.items() if name in curves}
-            self._children[number].points += points_of(kept, step, now())
+            self._children[number].add(points_of(kept, step_in_record(row_of(step)), now()))
             if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
                 self._flush()
 
     def end(self, result: TrialResult) -> None:
         with self._translated():
             child = self._children.pop(result.number)
-            record = trial_record(self._spec, result, self._study.admit(result.metrics), self._runs)
-            self._study.finish(record, result, child.points, child.run, self._runs)
+            if child.run is not None and child.spoiled:
+                self._study.client.delete_run(child.run.run_id)
+                rebuild(self._study, result, self._runs)
+            else:
+                record = trial_record(self._spec, result, self._study.admit(result.metrics), self._runs)
+                self._study.finish(record, result, child.take(), child.run, self._runs)
             self._note(result)
 
     def forget(self, number: int) -> None:
@@ -120,7 +145,7 @@ class MlflowTracker:
         wanted = {result.number: result for result in results}
         whole: set[int] = set()
         for run in study.search(TRIALS):
-            number = int(run.data.tags.get(NUMBER, -1))
+            number = number_of(run.data.tags)
             ended = number in wanted and run.info.status == STATUS[wanted[number].outcome]
             if not ended or number in whole:
                 study.client.delete_run(run.info.run_id)
@@ -148,9 +173,8 @@ class MlflowTracker:
     def _flush(self) -> None:
         for child in self._children.values():
             trial = child.trial
-            child.run = child.run or self._study.create(trial.number, trial.sampled, child.started_at, {})
-            self._study.write_points(child.run.run_id, child.points)
-            child.points = []
+            child.run = child.run or self._study.create(trial.number, trial.sampled, child.started_at)
+            self._study.write_points(child.run.run_id, child.take())
         self._study.write_points(self._study.parent, self._of_parent)
         self._of_parent = []
         self._study.save_views(self._trained)
@@ -162,25 +186,30 @@ class MlflowTracker:
             yield
 
 
-def rebuild(study: MlflowStudy, result: TrialResult, runs: Path, known: Curves | None = None) -> None:
+def rebuild(study: MlflowStudy, result: TrialResult, runs: Path, kept: Belongings = NOTHING) -> RunInfo:
     """Write the run of a finished trial anew, from its result with its signals.
 
-    `known` are curves that a former run held: where the signals have no row, their points stay.
+    `kept` is what a former run held: it goes along, and where the signals have no row its points stay.
     """
     record = trial_record(study.spec, result, study.admit(result.metrics), runs)
-    curves = {name: dict(points) for name, points in (known or {}).items()}
-    for name, points in record.curves.items():
-        last = points[-1][0]
-        kept = {step: value for step, value in curves.get(name, {}).items() if step <= last}
-        curves[name] = kept | dict(points)
-    merged = {name: sorted(points.items()) for name, points in curves.items()}
-    study.finish(record, result, curve_points(merged, now()), None, runs)
+    tags = {**record.shown, **kept.tags}
+    run = study.create(result.number, *begun(result), tags, kept.name)
+    try:
+        give(study, run, kept, record)
+        points = [*kept.points_beside(record), *curve_points(record.curves, now())]
+        study.finish(replace(record, shown={}), result, points, run, runs)
+    except BaseException:
+        study.client.delete_run(run.run_id)  # half of it would pass for the better one
+        raise
+    return run
 
 
 def log_models(study: MlflowStudy, runs: Path, best: Sequence[int]) -> None:
-    """Log the models of the best trials, as far as their weights are there."""
+    """Log the models of the best trials that were not logged yet, as far as their weights are there."""
+    names = names_of_models(study.client, study.experiment)
     for number in best:
         weights = trial_folder(runs, number) / WEIGHTS
         if weights.exists():
             for run in study.search(f"tags.`{PARENT}` = '{study.parent}' and tags.`{NUMBER}` = '{number}'"):
-                log_model(study.client, run, weights)
+                if not has_model(run, names):
+                    log_model(study.client, run, weights)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,7 +56,6 @@ def read_run(uri: str, run_id: str) -> RunCurves:
         raise NotFound(
             f"there is no MLflow record at {hide_passwords(uri)}; name another one with --tracking-uri"
         )
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # standard error is for errors
     with _reading(uri, run_id):
         client = connect(uri)
         run = client.get_run(run_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from damaged_record import Damaged
 from mixed_study import study_file
+from mlflow.tracking._tracking_service import utils
 
 from searcher.cli import main
 from searcher.spec import StudySpec, parse_spec
@@ -228,6 +231,24 @@ def mixed_places(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def mixed(workplace: Path, mixed_places: Path) -> Path:
-    """The working folder with that study in it."""
+    """The working folder with that study in it; its artifacts too are those of this copy."""
     shutil.copytree(mixed_places, workplace, dirs_exist_ok=True)
+    with contextlib.closing(sqlite3.connect(workplace / "mlflow.db")) as tables, tables:
+        for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
+            moved = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
+            tables.execute(moved, (str(mixed_places), str(workplace)))
+    utils._artifact_repos_cache.clear()  # MLflow remembers by the id of a run where its artifacts are
     return workplace
+
+
+@pytest.fixture
+def damaged(mixed: Path) -> Damaged:
+    return Damaged(mixed)
+
+
+@pytest.fixture
+def call(searcher: Callable[..., Said], workplace: Path) -> Callable[..., Said]:
+    """A command on the record of the study `mixed`."""
+    return lambda command: searcher(
+        command, "mixed", "--tracking-uri", f"sqlite:///{workplace / 'mlflow.db'}"
+    )

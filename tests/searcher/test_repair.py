@@ -2,83 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from mlflow import MlflowClient
-from mlflow.entities import Run
+from damaged_record import Damaged
 
 from searcher.lock import study_lock
 from searcher.verify import STUDY
 
 Call = Callable[..., Any]
-
-
-class Damaged:
-    """A recorded study whose record can be spoiled."""
-
-    def __init__(self, folder: Path) -> None:
-        self.uri = f"sqlite:///{folder / 'mlflow.db'}"  # MLflow keeps a connection by this text
-        self.client = MlflowClient(tracking_uri=self.uri)
-        self.experiment = self.client.get_experiment_by_name("mixed").experiment_id
-        self._database = folder / "mlflow.db"
-
-    def runs(self, text: str = "") -> list[Run]:
-        return list(self.client.search_runs([self.experiment], text))
-
-    def run(self, number: int) -> Run:
-        (found,) = self.runs(f"tags.`optuna.trial_number` = '{number}'")
-        return found
-
-    def parent(self) -> Run:
-        (found,) = self.runs("tags.`searcher.kind` = 'study'")
-        return found
-
-    def sql(self, *statements: str, **values: Any) -> None:
-        with sqlite3.connect(self._database) as connection:
-            for statement in statements:
-                assert connection.execute(statement, values).rowcount, statement
-
-    def content(self) -> dict[int, Any]:
-        """All that the runs hold, but for their ids and for what only the study's run says of its machine."""
-        return {self._number(run): self._held(run) for run in self.runs()}
-
-    def ids(self) -> dict[int, str]:
-        return {self._number(run): run.info.run_id for run in self.runs()}
-
-    def _number(self, run: Run) -> int:
-        return int(run.data.tags.get("optuna.trial_number", STUDY))
-
-    def _held(self, run: Run) -> Any:
-        ours = ("searcher.", "search.", "finding.", "optuna.", "mlflow.runColor", "mlflow.note")
-        names = ("verdict", "outcome", "inactive", "reason", "cause", "first_cause", "device")
-        tags = {k: v for k, v in run.data.tags.items() if k.startswith(ours) or k in names}
-        tags["mlflow.note.content"] = tags["mlflow.note.content"].partition("\n\nThe study ended")[0]
-        curves = {
-            name: sorted((p.step, p.value) for p in self.client.get_metric_history(run.info.run_id, name))
-            for name in run.data.metrics
-        }
-        files = sorted(file.path for file in self.client.list_artifacts(run.info.run_id))
-        inputs = [entry.dataset.digest for entry in run.inputs.dataset_inputs]
-        times = () if self._number(run) == STUDY else (run.info.start_time, run.info.end_time)
-        return run.info.run_name, run.info.status, times, run.data.params, tags, curves, files, inputs
-
-
-@pytest.fixture
-def damaged(mixed: Path) -> Damaged:
-    return Damaged(mixed)
-
-
-@pytest.fixture
-def call(searcher: Call, workplace: Path) -> Call:
-    """A command on the record of the study `mixed`."""
-    return lambda command: searcher(
-        command, "mixed", "--tracking-uri", f"sqlite:///{workplace / 'mlflow.db'}"
-    )
 
 
 def deletes_a_run(of: Damaged, number: int) -> str:
@@ -242,7 +177,7 @@ def test_all_damages_at_once_are_mended(damaged: Damaged, call: Call) -> None:
 
 
 def test_a_record_that_is_gone_is_made_anew(damaged: Damaged, searcher: Call, mixed: Path) -> None:
-    before = damaged.content()
+    before = damaged.content(elsewhere=True)
     for name in ("mlflow.db", "mlflow.db-wal", "mlflow.db-shm"):
         (mixed / name).unlink(missing_ok=True)
     anew = Path(mixed, "new", "..", "mlflow.db")  # by another text: MLflow goes on with a file it has open
@@ -253,7 +188,7 @@ def test_a_record_that_is_gone_is_made_anew(damaged: Damaged, searcher: Call, mi
     repaired = searcher("repair", *where)
     assert repaired.code == 0 and "study: run: expected one, found none" in repaired.out
     assert (mixed / "mlflow.db").exists() and searcher("verify", *where).code == 0
-    assert Damaged(anew.parent).content() == before
+    assert Damaged(anew.parent).content(elsewhere=True) == before
 
 
 def test_curves_survive_where_the_signals_are_lost(damaged: Damaged, call: Call, mixed: Path) -> None:

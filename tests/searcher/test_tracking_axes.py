@@ -11,6 +11,7 @@ import pytest
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 
 from diagnostics import Report, Verdict
+from searcher.settings import refused_settings
 from searcher.space import Point
 from searcher.spec import StudySpec
 from searcher.tracking.axes import (
@@ -158,6 +159,25 @@ def test_logarithms_stand_beside_settings_with_a_log_range(make_spec: Make, rng:
         assert float(params["rate.log10"]) == pytest.approx(math.log10(one.settings["rate"]), abs=1e-6)
         if "decay" in one.inactive:
             assert float(params["decay.log10"]) == pytest.approx(-6.4)
+
+
+def test_refused_settings_have_all_axes_too(make_spec: Make) -> None:
+    """Settings that do not fit each other have no defaults filled in, and still every axis a value."""
+    space = {
+        "norm": ["none", "batch"],
+        "learning_rate": {"low": 1e-4, "high": 1e-1, "log": True, "when": {"norm": ["none"]}},
+        "power": {"low": 0.5, "high": 2.0, "when": {"norm": ["none"]}},
+    }
+    spec = make_spec(space=space, train={"device": "cpu"})
+    point = Point({"norm": "batch"}, ("learning_rate", "power"))
+    settings = refused_settings(spec, point)
+    assert settings["learning_rate"] == 1e-3 and "device" not in settings
+    for known in (settings, {"norm": "batch"}):  # the second as older records have it
+        report = Report(Verdict.FAILED, ())
+        one = TrialResult(0, known, ("norm",), point.inactive, Outcome.FAILED, report)
+        params = trial_params(spec, one)
+        assert params["learning_rate"] == "0.001" and params["learning_rate.log10"] == "-3.0"
+        assert params["power"] == "0.35" and set(axes_of(spec)) <= params.keys()
 
 
 def test_what_is_not_known_has_a_finite_figure(make_spec: Make) -> None:
