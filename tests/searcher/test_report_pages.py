@@ -282,7 +282,9 @@ def test_a_folder_that_cannot_be_is_told(report: StudyReport, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("trials", "fails"), [(0, cliff), (1, cliff), (9, lambda _: "non-finite"), (40, cliff)], ids=str
+    ("trials", "fails"),
+    [(0, cliff), (1, cliff), (9, lambda _: "non-finite"), (40, cliff)],
+    ids=["none", "one", "all failed", "forty"],
 )
 def test_studies_of_all_sizes_have_a_report(trials: int, fails: Fails, tmp_path: Path) -> None:
     spec, results = made_up_study(trials, seed=int(np.random.default_rng().integers(10**6)), fails=fails)
