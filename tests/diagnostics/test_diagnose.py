@@ -32,10 +32,7 @@ DIVERGING: dict[str, Make] = {
 }
 KNOWN: Facts = {"trivial_loss": 2.3, "total_steps": N}
 STEPPED_TOO_FAR = ["diverging", "learning-rate-too-high", "not-learning"]
-FOUND = {
-    **dict.fromkeys(DIVERGING, STEPPED_TOO_FAR),
-    "jumps at once and stays": ["bad-init-scale", *STEPPED_TOO_FAR],
-}
+FOUND = dict.fromkeys(DIVERGING, STEPPED_TOO_FAR)
 """All that is found with a warning or worse: one cause, and what follows from it."""
 
 HEALTHY: dict[str, Make] = {
