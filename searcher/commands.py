@@ -249,7 +249,7 @@ def _print_end(spec: Any, results: Any, arguments: argparse.Namespace, tracking:
     ]
     if tracking is not None:
         uri = "" if tracking == TRACKING else f" --tracking-uri {tracking}"
-        looks.append((f"searcher ui{uri}", "compare the trials in MLflow"))
+        looks.append((f"searcher ui {spec.name}{uri}", "compare the trials in MLflow"))
     print("where to look next:")
     console.print(next_looks(looks))
 
