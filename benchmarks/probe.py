@@ -2,7 +2,7 @@
 
 Notation
     block   BLOCK steps of one loop; the loops take their blocks by turns
-    ratio   seconds of a watched step over those of the bare one in the same place of the block next to it
+    ratio   seconds of a watched block over those of the bare one next to it
 
 Both loops start from the same weights, seed and order and have to end with the same weights: that is checked.
 """
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from statistics import fmean, median, quantiles
+from statistics import median
 
 import torch
 from torch import Tensor, nn
@@ -25,12 +25,12 @@ from benchmarks.rows import Result, Row, Share, row, to_text
 from diagnostics import Monitor
 
 USUAL, ANYWHERE = 1.02, 1.05
-"""Targets: in the median of the cases, and of any case, its median step as well as its whole training."""
+"""Targets: of the median block, and of a whole training with all its rows."""
 
 BATCH_SIZES = (16, 64, 256)
 BLOCK = 20
 WARM_UP = 3
-"""Blocks that are left out of the median: both loops are still finding their place in memory."""
+"""Blocks that are left out at the beginning: both loops are still finding their place in memory."""
 
 MORTEM_BLOCKS = 15
 POOL, CLASSES, RATE, SEED = 2048, 10, 1e-3, 0
@@ -91,16 +91,6 @@ class Loop:
     def watch(self, loss: Tensor, x: Tensor, y: Tensor) -> None:
         """What is done beside the training after every step."""
 
-    @property
-    def settled(self) -> list[float]:
-        """What was timed after the first blocks."""
-        return self.seconds[WARM_UP * BLOCK // self.together :]
-
-    @property
-    def together(self) -> int:
-        """Steps that are timed as one: those of a device are not waited for one by one."""
-        return 1 if self.device == "cpu" else BLOCK
-
     def close(self) -> None:
         """The training is over."""
 
@@ -115,14 +105,13 @@ class Loop:
         self.watch(loss, x, y)
 
     def block(self) -> None:
-        """`BLOCK` steps on end, timed."""
-        for _ in range(BLOCK // self.together):
-            began = time.perf_counter()
-            for _ in range(self.together):
-                self.step()
-            if self.device == "cuda":
-                torch.cuda.synchronize()
-            self.seconds.append((time.perf_counter() - began) / self.together)
+        """Some steps on end, timed."""
+        began = time.perf_counter()
+        for _ in range(BLOCK):
+            self.step()
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        self.seconds.append((time.perf_counter() - began) / BLOCK)
 
 
 class Watched(Loop):
@@ -182,48 +171,37 @@ def measure(device: str = "cpu", batch_sizes: tuple[int, ...] = BATCH_SIZES) -> 
     """Every model at every batch size, in blocks by turns."""
     pairs = [(name, case, size) for name, case in CASES.items() for size in batch_sizes]
     rows = [one for pair in pairs for one in _measure(*pair, device)]
-    rows.append(_in_the_median(rows))
     if mortem.is_installed():
         rows += [_beside(*pair, device) for pair in pairs if pair[1].has_target]
     about = (
-        f"Adam at float32 on `{device}` with one thread; the median step of a plain loop with the default "
-        f"monitor beside it over one without, in blocks of {BLOCK} steps by turns. The MLP is "
-        "784-256-256-10 (the tiny one 64-64-64-10), the CNN two convolutions of 8 and 16 channels with "
-        "batch norm on 28 x 28 pixels. “All of it” is the time of a whole training with all its rows, the "
-        "dense ones at the start among them. Both loops end with the same weights."
+        f"Adam at float32 on `{device}` with one thread; a step of a plain loop with the default monitor "
+        f"beside it over one without, in blocks of {BLOCK} steps by turns. The MLP is 784-256-256-10 (the "
+        "tiny one 64-64-64-10), the CNN two convolutions of 8 and 16 channels with batch norm on 28 x 28 "
+        "pixels. “All of it” is the time of a whole training with all its rows, the dense ones at the start "
+        "among them. Both loops end with the same weights."
     )
     if not mortem.is_installed():
         about += f" Left out: {mortem.MISSING}."
     return Result("Probe: a loop with the monitor over the same loop alone", about, rows, _shares(device))
 
 
-def _in_the_median(rows: list[Row]) -> Row:
-    """Of the median steps of the cases that have a target."""
-    steps = [one for one in rows if one.limit is not None and one.repeats > 1]
-    ratios = [one.ratio for one in steps]
-    low, _, high = quantiles(ratios, n=4)
-    times = median(one.ours for one in steps), median(one.bare for one in steps)
-    title = f"The median of the {len(steps)} cases"
-    return Row(title, median(ratios), (low, high), *times, len(steps), USUAL)
-
-
 def _measure(name: str, case: Case, size: int, device: str) -> Iterator[Row]:
-    """The median step, and the mean one of the whole training."""
+    """The median block, and the whole training."""
     blocks = case.blocks[size]
     watched, bare = Watched(case, size, device), Loop(case, size, device)
     _by_turns(watched, bare, blocks)
-    limit = ANYWHERE if case.has_target else None
-    yield row(f"{name}, batches of {size}", watched.settled, bare.settled, limit)
-    total, alone = fmean(watched.seconds), fmean(bare.seconds)
+    usual, anywhere = (USUAL, ANYWHERE) if case.has_target else (None, None)
+    yield row(f"{name}, batches of {size}", watched.seconds[WARM_UP:], bare.seconds[WARM_UP:], usual)
+    total, alone = sum(watched.seconds) / blocks, sum(bare.seconds) / blocks
     title = f"{name}, batches of {size}, all of it: {watched.rows} rows in {blocks * BLOCK} steps"
-    yield row(title, [total], [alone], limit)
+    yield row(title, [total], [alone], anywhere)
 
 
 def _beside(name: str, case: Case, size: int, device: str) -> Row:
     """The same loop under torchmortem 0.1.1."""
     other, bare = Dissected(case, size, device), Loop(case, size, device)
     _by_turns(other, bare, MORTEM_BLOCKS)
-    return row(f"torchmortem: {name}, batches of {size}", other.settled, bare.settled)
+    return row(f"torchmortem: {name}, batches of {size}", other.seconds[WARM_UP:], bare.seconds[WARM_UP:])
 
 
 def _by_turns(watched: Loop, bare: Loop, blocks: int) -> None:

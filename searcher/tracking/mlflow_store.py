@@ -60,9 +60,14 @@ def _create_whole(database: Path) -> None:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")  # stays with the file
 
 
+SAFE = ". Trials are safe in the study store; the next run brings the record up to it"
+"""What a person has to know when a record cannot be written."""
+
+
 @contextmanager
-def translated(uri: str) -> Iterator[None]:
-    """Errors of MLflow in our own words; those that have such words already stay as they are."""
+def translated(uri: str, what: str = "written", moreover: str = SAFE) -> Iterator[None]:
+    """Errors of MLflow in our own words, saying that the record cannot be `what`; those that have such words
+    already stay as they are."""
     try:
         yield
     except SearcherError:
@@ -70,7 +75,6 @@ def translated(uri: str) -> Iterator[None]:
     except Exception as error:
         first = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise TrackingError(
-            f"the MLflow record at {hide_passwords(uri)} cannot be written: {first}; check the address and "
-            "that the server is running, or name another one with --tracking-uri. Trials are safe in the "
-            "study store; the next run brings the record up to it"
+            f"the MLflow record at {hide_passwords(uri)} cannot be {what}: {first}; check the address and "
+            f"that the server is running, or name another one with --tracking-uri{moreover}"
         ) from error

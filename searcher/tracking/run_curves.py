@@ -13,10 +13,10 @@ from diagnostics import Series, Signals
 from diagnostics.curves import completed, signal_of
 from diagnostics.signals import COUNTED, FIRST
 from searcher.addresses import hide_passwords
-from searcher.errors import NotFound, SearcherError, TrackingError
+from searcher.errors import NotFound
 from searcher.lock import sqlite_file
 from searcher.records import SIGNALS
-from searcher.tracking.mlflow_store import connect
+from searcher.tracking.mlflow_store import connect, translated
 
 Points = Sequence[tuple[int, int, float]]
 """What MLflow keeps of a metric: step, time in milliseconds, value."""
@@ -126,19 +126,14 @@ def _series(points: Points) -> Series:
 
 @contextmanager
 def _reading(uri: str, run_id: str) -> Iterator[None]:
-    """Errors of MLflow in our own words."""
-    try:
-        yield
-    except SearcherError:
-        raise
-    except Exception as error:
-        if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
+    """Errors of MLflow in our own words; a run that is not there is told as that."""
+    with translated(uri, "read", moreover=""):
+        try:
+            yield
+        except Exception as error:
+            if getattr(error, "error_code", "") != "RESOURCE_DOES_NOT_EXIST":
+                raise
             raise NotFound(
                 f"no run {run_id!r} is in the MLflow record at {hide_passwords(uri)}; copy the id from the "
                 "run's page, or name another record with --tracking-uri"
             ) from None
-        first = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        raise TrackingError(
-            f"the MLflow record at {hide_passwords(uri)} cannot be read: {first}; check the address and "
-            "that the server is running, or name another one with --tracking-uri"
-        ) from error

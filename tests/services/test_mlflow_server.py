@@ -70,7 +70,7 @@ def _wait_for(address: str, process: subprocess.Popen[str]) -> None:
     raise AssertionError(f"no server at {address} after {START_SECONDS} s")
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(300)
 def test_a_study_is_recorded_by_a_server(server: str, tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text(STUDY)
     command = [sys.executable, "-m", "searcher.cli", "run", "study.toml", "--json", "--tracking-uri", server]
