@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Any, Self
 
 import numpy as np
@@ -76,6 +77,9 @@ class Monitor:
         }
         self._answers = AnswerWatch(model, self._probe, self._guard, looks=preset == "thorough")
         self._every = EveryStep()
+        self._note = (
+            self._every.add
+        )  # on the way of every step: nothing is looked up that can be known before
         self._step = 0
         self._taken: dict[str, int] = {}  # rows of each signal that `take` has given
         self._all = Signals()
@@ -92,19 +96,20 @@ class Monitor:
 
         Raises: TypeError when the loss is no number, ValueError when it is more than one.
         """
-        step = self._step
-        value = one_number(loss)
-        if type(value) is not float or not math.isfinite(value) or self._answers.suspects:
-            value = self._looked_at(value, batch)
+        answers, step = self._answers, self._step
+        value = loss.item() if type(loss) is Tensor and loss.is_cpu and not loss.ndim else one_number(loss)
+        if type(value) is not float or not isfinite(value) or answers.suspects:
+            value = self._looked_at(one_number(value), batch)
+        answers.newest = None
         rate = self._optimizers[0].param_groups[0].get("lr")
+        if type(rate) is Tensor:
+            rate = held(rate)
         if grad_norm is not None:
             grad_norm = held(one_number(grad_norm, "gradient norm"))
-        count = self._every.add(step, value, held(rate) if isinstance(rate, Tensor) else rate, grad_norm)
-        self._step = step + 1
-        if self._step == self._question:
+        self._note((step, value, rate, grad_norm))
+        self._step = step = step + 1
+        if step == self._question:
             self._plan(value, batch)
-        if count >= BUFFER:
-            self._flush()
 
     def evaluate(self, **metrics: Any) -> None:
         """Say what an evaluation found: any `train_...` and `val_...` figures, such as `val_loss=0.4`.
@@ -166,22 +171,26 @@ class Monitor:
             self._probe.disarm()
         self._cadence.done(measured, self._step - self._asked)
         self._arm(measured)
+        if len(self._every) >= BUFFER:
+            self._flush()
 
     def _arm(self, measured: bool) -> None:
         """Hooks on for the next step when it is due, or may make a pair with the one just measured."""
         whole = not self._closed and self._cadence.is_due(self._step)
         if whole or (measured and not self._closed):
             self._probe.arm(whole=whole)
+        self._answers.expect(row=self._probe.armed)
         busy = self._probe.armed or self._probe.paired
         self._asked = self._step
-        self._question = self._step + 1 if busy else self._cadence.next_question(self._step)
+        question = self._step + 1 if busy else self._cadence.next_question(self._step)
+        self._question = min(question, self._step + BUFFER)
 
     def _looked_at(self, loss: Tensor | float, batch: Any) -> Tensor | float:
         """The loss; where that needs no waiting, whether it is finite is looked at as well."""
         if isinstance(loss, Tensor) and not self._answers.looks:
             return loss.clone()  # the device may write into the same place on the next step
         value = float(loss)
-        if math.isfinite(value):
+        if isfinite(value):
             self._answers.forgive()
         elif "non_finite_step" not in self._recorder.facts:
             with self._guard("the origin of a value that is not finite"):

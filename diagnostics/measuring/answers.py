@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, is_grad_enabled, nn
+from torch.compiler import is_compiling
 
 from diagnostics.measuring import sites
 from diagnostics.measuring.batch import parts
@@ -17,16 +18,23 @@ ALARMS = 3
 """Steps whose answers are not finite though their loss is, before answers are looked at no more: such a
 model masks answers with infinities on purpose (house rule)."""
 
+SETTLED, FEW = 100, 65_536
+"""After so many sound passes in training mode, answers of at most so many numbers are looked at for NaN alone
+before the update, at half the price; for infinities when their loss turns out not to be finite."""
+
 
 class AnswerWatch(Staying):
     """A hook on the whole model, itself; it is on the way of every step.
 
-    Every answer on the host is checked for finite numbers; with `looks` those on a device as well, which
-    has to be waited for.
+    Every answer on the host is checked for finite numbers, in a settled training in two parts (`SETTLED`);
+    with `looks` those on a device as well, which has to be waited for.
     """
 
     def __init__(self, model: nn.Module, probe: Probe, guard: Guard, *, looks: bool) -> None:
         self.looks = looks
+        self.newest: Tensor | None = (
+            None  # the answers that were looked at for NaN alone, until `monitor.step`
+        )
         self.suspects = False  # an answer since the newest finite loss was not finite
         self.trains = True  # the newest pass with gradients ran in training mode
         self._probe = probe
@@ -35,27 +43,34 @@ class AnswerWatch(Staying):
         self._origin = ""
         self._alarms = 0
         self._may_look = True  # no origin is known of this step, and few enough were false alarms
+        self._unsettled = SETTLED  # passes until it is enough to look for NaN; below 0 it never is
+        self._is_brief = False
         self._passes = [0, 0]  # without gradients since the last evaluation: in evaluation, training mode
         self._handle = model.register_forward_hook(self, with_kwargs=True)
 
     def __call__(self, model: nn.Module, args: Any, kwargs: Any, answer: Any) -> None:
         """A forward pass has ended."""
         try:
-            if torch.compiler.is_compiling():
-                return
-            if not torch.is_grad_enabled():
-                self._passes[model.training] += 1
-                return
-            self.trains = model.training
-            if self._probe.armed:
-                self._keep(args, kwargs, answer)
-            if self._may_look:
-                answers = answer if type(answer) is Tensor else sites.first_tensor(answer)
-                if answers is not None and (answers.is_cpu or self.looks) and not _is_finite(answers):
-                    self._origin = origin_of(self._probe.model, args, kwargs)
-                    self.suspects, self._may_look = True, False
+            if (
+                self._is_brief
+                and type(answer) is Tensor
+                and model.training
+                and is_grad_enabled()
+                and not is_compiling()
+                and self.newest is None
+                and answer.is_cpu
+                and answer.numel() <= FEW
+                and _is_free_of_nan(answer)
+            ):
+                self.newest, self.trains = answer, True  # its loss will tell of infinities
+            elif not is_compiling():
+                self._look(model, args, kwargs, answer)
         except Exception as error:
             self._guard.note("answers of the model", error)
+
+    def expect(self, *, row: bool) -> None:
+        """A row is taken of the next step, or not: then a quick look is enough in a settled training."""
+        self._is_brief = self._unsettled == 0 and self._may_look and not row
 
     def take(self) -> Tensor | None:
         """The answers of the newest pass of a due step."""
@@ -73,6 +88,7 @@ class AnswerWatch(Staying):
             self.suspects, self._origin = False, ""
             self._alarms += 1
             self._may_look = self._alarms < ALARMS
+            self.expect(row=self._probe.armed)
 
     def origin(self, step: int, batch: Any) -> str:
         """Where the non-finite loss of this step came from, as a phrase."""
@@ -83,12 +99,37 @@ class AnswerWatch(Staying):
         targets, anything = bad_numbers(parts(batch)[1]), bad_numbers(batch)
         if targets or anything:
             return f"input: {targets} of the targets" if targets else f"input: {anything}"
+        if self.newest is not None and (count := int(torch.isinf(self.newest.detach()).sum())):
+            of_all = f"{count} of {self.newest.numel()} numbers"
+            return f"answer of {type(self._probe.model).__name__}: infinity in {of_all}"
         return "loss"
 
     def close(self) -> None:
         """The hook off."""
         self._handle.remove()
-        self._answers = None
+        self._answers = self.newest = None
+
+    def _look(self, model: nn.Module, args: Any, kwargs: Any, answer: Any) -> None:
+        if not is_grad_enabled():
+            self._passes[model.training] += 1
+            return
+        self.trains = model.training
+        if self.newest is not None:  # of a pass that was no step: its graph was held longer than it had to be
+            self.newest, self._unsettled = None, -1
+            self.expect(row=self._probe.armed)
+        if self._probe.armed:
+            self._keep(args, kwargs, answer)
+        answers = answer if type(answer) is Tensor else sites.first_tensor(answer)
+        if self._may_look and answers is not None and (answers.is_cpu or self.looks):
+            self._look_at_all(answers, args, kwargs)
+
+    def _look_at_all(self, answers: Tensor, args: Any, kwargs: Any) -> None:
+        if not _is_finite(answers):
+            self._origin = origin_of(self._probe.model, args, kwargs)
+            self.suspects, self._may_look = True, False
+        elif self.trains and self._unsettled > 0:
+            self._unsettled -= 1
+        self.expect(row=self._probe.armed)
 
     def _keep(self, args: Any, kwargs: Any, answer: Any) -> None:
         """The answers of a due step, until `take`."""
@@ -96,6 +137,13 @@ class AnswerWatch(Staying):
         if answers is not None and not sites.is_transformed():
             self._answers = answers.detach()
             self._probe.replay(args, kwargs)
+
+
+def _is_free_of_nan(answers: Tensor) -> bool:
+    try:
+        return torch.equal(answers, answers)
+    except RuntimeError:  # inside a transform
+        return False
 
 
 def _is_finite(answers: Tensor) -> bool:

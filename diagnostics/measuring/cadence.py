@@ -32,8 +32,9 @@ SINGLE = 4
 """Steps before a row that are asked about and timed one by one: a longer stretch may hold an evaluation."""
 
 ODD = 10.0
-"""A measured step that cost this many times the median had something else in it, such as an evaluation, and
-counts no more than this (house rule; half of the measured steps are the cheap second halves of pairs)."""
+"""A measured step that cost more than this many times the median had something else in it, such as an
+evaluation, and counts as the dearest of the others (house rule; half of the measured steps are the cheap
+second halves of pairs)."""
 
 
 class Cadence(Protocol):
@@ -82,7 +83,9 @@ class Fixed:
 class Adaptive:
     """Rows as often as a budget of time allows, and a few in each doubling of the steps in any case.
 
-    What a row costs is what its step took beyond the median of the newest plain ones. `clock` gives seconds.
+    What a row costs is what its step took beyond the median of the newest plain ones. The training's time is
+    that of its steps, as long as plain ones usually are: evaluations, pauses and whatever else runs between
+    them earn no rows. `clock` gives seconds.
 
     Raises: ValueError for a budget that is not a positive share.
     """
@@ -98,8 +101,8 @@ class Adaptive:
         self._plain: deque[float] = deque(maxlen=PLAIN)
         self._costs: deque[float] = deque(maxlen=MEASURED)
         self._usual = math.nan
-        self._spent = 0.0
-        self._began = self._last = clock()
+        self._spent = self._trained = 0.0
+        self._last = clock()
         self._near = -1.0  # up to here the newest row is too near for another
 
     def is_due(self, step: int) -> bool:
@@ -112,7 +115,7 @@ class Adaptive:
     def next_question(self, step: int) -> int:
         """A few steps before the sure row, or half of the way to where the next one can be afforded."""
         sure = self._sure.next_question(step) - SINGLE
-        owed = (self._spent + self._usual) / self._budget - (self._last - self._began)
+        owed = (self._spent + self._usual) / self._budget - self._trained
         pace = median(self._plain) if self._plain else math.nan
         affordable = step + owed / pace / 2 if owed > 0 and pace > 0 else step
         return max(step + 1, int(min(sure, max(affordable, self._near))))
@@ -121,17 +124,21 @@ class Adaptive:
         """Learn from how long the steps took."""
         now = self._clock()
         took, self._last = now - self._last, now
-        if not measured:
-            if steps == 1:
-                self._plain.append(took)
-        elif self._plain:  # nothing to compare with before the first plain step
-            cost = max(0.0, took - median(self._plain))
+        if not measured and steps == 1:
+            self._plain.append(took)
+        if not self._plain:  # nothing to compare with before the first plain step
+            return
+        pace = median(self._plain)
+        self._trained += steps * max(0.0, pace)
+        if measured:
+            cost = max(0.0, took - pace)
             self._costs.append(cost)
             self._usual = median(self._costs)
-            self._spent += min(cost, ODD * self._usual)
+            limit = ODD * self._usual
+            self._spent += cost if cost <= limit else max(c for c in self._costs if c <= limit)
 
     def _can_afford(self) -> bool:
-        return self._spent + self._usual <= self._budget * (self._last - self._began)
+        return self._spent + self._usual <= self._budget * self._trained
 
 
 def cadence_of(preset: str) -> Adaptive:

@@ -17,22 +17,23 @@ BUFFER = 512
 
 
 class EveryStep:
-    """The figures of each step, in step order; some steps have no learning rate, or no norm."""
+    """The figures of each step, in step order; some steps have no learning rate, or no norm.
+
+    `add` takes the step, its loss, learning rate and norm, as one tuple. They are numbers or tensors of one
+    number; a tensor is held as it is: what may be written into again has to come as `held` makes it.
+    """
 
     def __init__(self) -> None:
         self._held: list[tuple[int, Number, Number | None, Number | None]] = []
+        self.add = self._held.append  # on the way of every step: no call in between
 
-    def add(self, step: int, loss: Number, rate: Number | None, norm: Number | None) -> int:
-        """The figures of one step, numbers or tensors of one number; gives how many steps are held by now.
-
-        A tensor is held as it is: what may be written into again has to come as `held` makes it.
-        """
-        self._held.append((step, loss, rate, norm))
+    def __len__(self) -> int:
         return len(self._held)
 
     def take(self) -> dict[str, tuple[list[int], list[float]]]:
         """Everything since the last take, on the host, by signal."""
-        rows, self._held = self._held, []
+        rows = self._held[:]
+        self._held.clear()
         taken = {}
         for place, name in enumerate(NAMES, start=1):
             some = [row for row in rows if row[place] is not None]

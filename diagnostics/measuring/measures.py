@@ -74,11 +74,15 @@ def square(tensors: Sequence[Tensor]) -> Tensor:
     return total(norms(tensors)) ** 2
 
 
-def row_spread(w: Tensor) -> Tensor:
-    """How much rows differ: ||w - mean row|| / ||w|| over the first `ROWS` rows; 0 when all are equal."""
-    rows = w[:ROWS].flatten(1).float()
-    size, apart = length(rows), length(rows - rows.mean(dim=0))
-    return torch.nan_to_num(apart / size)  # 0 / 0 when all is 0
+def row_spreads(matrices: Sequence[Tensor]) -> list[Tensor]:
+    """How much the rows of each matrix differ: ||w - mean row|| / ||w|| over its first `ROWS` rows.
+
+    0 when all are equal.
+    """
+    rows = [w[:ROWS].flatten(1).float() for w in matrices]
+    found = norms([*rows, *[some - some.mean(dim=0) for some in rows]])
+    sizes, apart = found[: len(rows)], found[len(rows) :]
+    return [torch.nan_to_num(one / size) for one, size in zip(apart, sizes, strict=True)]  # 0 / 0: all is 0
 
 
 def mean_and_spread(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,11 +160,12 @@ def answer_figures(y: Tensor, centred: bool, axis: int | None = None) -> dict[st
     rows = some.reshape(len(some), -1, some.shape[-1])
     free = rows - rows.mean(dim=-1, keepdim=True) if centred and rows.shape[-1] > 1 else rows
     apart = free - free.mean(dim=0)
+    low, high = torch.aminmax(rows)
     return {
         "answer_spread": root_mean_square(apart),
         "answer_scale": root_mean_square(free),
-        "answer_min": rows.min(),
-        "answer_max": rows.max(),
+        "answer_min": low,
+        "answer_max": high,
         "answer_sum_gap": (rows.sum(dim=-1) - 1).abs().mean(),
         "answer_width": torch.tensor(float(rows.shape[-1]), device=y.device),
     }

@@ -40,7 +40,7 @@ class ParameterProbe:
         self._seen: set[int] = set()  # the optimizers that have made their step
         self._before: Columns = {}
         self._gradients: Columns = {}
-        self._pair: tuple[Columns, Columns] | None = None  # g and u of the step before
+        self._pair: tuple[Columns, Columns, Tensor] | None = None  # g, u and ||g||² of the step before
         self._shared: Row = {}
 
     @property
@@ -97,7 +97,8 @@ class ParameterProbe:
             u = dict(zip(w, torch._foreach_sub(moved, list(w.values())), strict=True))
             row |= self._norms(w, u, normalised)
             row |= self._spreads(w)
-        self._pair = (self._gradients, {name: u[name] for name in self._gradients})
+            size: Tensor = row["total_grad_norm"] ** 2  # type: ignore[operator]
+        self._pair = (self._gradients, {name: u[name] for name in self._gradients}, size)
         self._gradients = {}
         return row
 
@@ -155,18 +156,24 @@ class ParameterProbe:
     def _spreads(self, w: Columns) -> Row:
         """How much the rows of every matrix, and of its gradient, differ; one row alone cannot."""
         matrices = [name for name in w if w[name].ndim >= 2 and len(w[name]) > 1]
-        g = self._gradients
+        g = {name: self._gradients[name] for name in matrices if name in self._gradients}
+        found = measures.row_spreads([*(w[name] for name in matrices), *g.values()])
+        of_g = dict(zip(g, found[len(matrices) :], strict=True))
         return {
-            "row_spread": {name: measures.row_spread(w[name]) for name in matrices},
+            "row_spread": dict(zip(matrices, found, strict=False)),
             "grad_row_spread": {
-                name: measures.row_spread(g[name]) if name in g else w[name].new_zeros(())
-                for name in matrices
+                name: of_g[name] if name in g else w[name].new_zeros(()) for name in matrices
             },
         }
 
 
-def _pair_figures(old: Mapping[str, Tensor], u: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> Row:
-    """What the gradients of two successive steps say about each other and about the step between them."""
+def _pair_figures(
+    old: Mapping[str, Tensor], u: Mapping[str, Tensor], size: Tensor, new: Mapping[str, Tensor]
+) -> Row:
+    """What the gradients of two successive steps say about each other and about the step between them.
+
+    `size` is the squared norm of `old`.
+    """
     names = [name for name in old if name in new]
     if not names:
         return {}
@@ -174,7 +181,8 @@ def _pair_figures(old: Mapping[str, Tensor], u: Mapping[str, Tensor], new: Mappi
     first, second = measures.dot(one, step), measures.dot(other, step)
     return {
         "grad_dot": measures.dot(one, other),
-        "grad_square": (measures.square(one) + measures.square(other)) / 2,
+        "grad_square": ((size if len(names) == len(old) else measures.square(one)) + measures.square(other))
+        / 2,
         "overshoot": torch.where(first != 0, 1 - second / first, torch.ones_like(first)),
     }
 

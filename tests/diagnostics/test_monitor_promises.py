@@ -188,12 +188,15 @@ def test_figures_of_a_device_are_as_they_were_when_they_were_given() -> None:
     every, loss = EveryStep(), torch.zeros((), dtype=torch.bfloat16)
     for step in range(5):
         loss.fill_(step)  # as a graph of a device writes into the same place each time
-        assert every.add(step, held(loss), 0.5, None) == step + 1
+        every.add((step, held(loss), 0.5, None))
+        assert len(every) == step + 1
     assert every.take() == {
         "loss": ([0, 1, 2, 3, 4], [0.0, 1.0, 2.0, 3.0, 4.0]),
         "learning_rate": ([0, 1, 2, 3, 4], [0.5] * 5),
     }
-    assert every.take() == {} and every.add(5, 1.0, None, None) == 1
+    assert every.take() == {} and len(every) == 0
+    every.add((5, 1.0, None, None))
+    assert len(every) == 1
 
 
 @pytest.mark.timeout(600)  # ten seconds, when nobody else is at work

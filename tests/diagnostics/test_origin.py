@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diagnostics import Monitor
+from diagnostics.measuring import answers
 from diagnostics.measuring.origin import origin_of, replay
 
 CLASSES, STEPS = 3, 8
@@ -31,6 +32,13 @@ class Sick(nn.Module):
         """Harmed."""
         self.calls += 1
         return self.harm(x) if self.calls > self.begins else x
+
+
+@pytest.fixture(params=[2, answers.SETTLED], autouse=True)
+def settled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """After how many passes answers are looked at for NaN alone before the update."""
+    monkeypatch.setattr(answers, "SETTLED", request.param)
+    return int(request.param)
 
 
 def mlp(middle: nn.Module | None = None) -> nn.Sequential:
@@ -128,6 +136,39 @@ def test_arithmetic_between_the_parts() -> None:
 
     assert named(Dividing(late=False)) == (0, "input of two (Linear)")
     assert named(Dividing(late=True)) == (0, "answer of Dividing, behind its last part")
+
+
+def test_infinite_answers_late_in_a_training(settled: int) -> None:
+    class Logarithm(nn.Module):
+        def forward(self, share: Tensor) -> Tensor:
+            return torch.log(share)
+
+    model = nn.Sequential(nn.Linear(6, CLASSES), nn.Softmax(-1), Sick(lambda x: x * 0), Logarithm())
+    step, origin = named(model, loss_of=F.nll_loss)
+    early = "output of 3 (Logarithm)"  # before the update the module can be found as well
+    assert (step, origin) == (
+        4,
+        early if settled > 4 else "answer of Sequential: infinity in 48 of 48 numbers",
+    )
+
+
+def test_a_loop_of_several_passes_a_step_is_looked_at_wholly(settled: int) -> None:
+    model = nn.Linear(6, CLASSES)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    monitor = Monitor(model, optimizer, cadence=Never())
+    held = []
+    for step in range(2 * settled):
+        x, y = batch(step)
+        loss = F.cross_entropy(model(x), y)
+        held.append(monitor._answers.newest is not None)
+        if step >= settled + 5:
+            loss = loss + F.cross_entropy(model(x), y)
+            assert monitor._answers.newest is None, "no graph is held that the training lets go"
+        loss.backward()
+        optimizer.step()
+        monitor.step(loss)
+        assert monitor._answers.newest is None
+    assert not any(held[:settled]) and all(held[settled : settled + 6]) and not any(held[settled + 6 :])
 
 
 def test_a_gradient_that_is_not_finite_shows_in_the_weights_it_moved() -> None:
