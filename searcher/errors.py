@@ -44,7 +44,11 @@ class SpecError(SearcherError):
 
 
 class StorageError(SearcherError):
-    """Optuna's store cannot be reached, read or written."""
+    """Optuna's store cannot be reached, read or written; `passing` when that may pass by itself."""
+
+    def __init__(self, text: str, *, passing: bool = False) -> None:
+        super().__init__(text)
+        self.passing = passing
 
 
 class TrackingError(SearcherError):

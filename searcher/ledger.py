@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from diagnostics import Signals
+from searcher.memory import Signature, signature
 from searcher.records import WEIGHTS, trial_folder
 from searcher.spec import Metric
-from searcher.trial import Outcome, TrialResult, ranked
+from searcher.trial import Facts, Outcome, TrialResult, ranked, with_sibling
 
 KEPT_WEIGHTS = 3
 """Trials whose weights stay on disk: the best ones."""
@@ -16,19 +20,42 @@ KEPT_WEIGHTS = 3
 SAME_FAILURE = 3
 """Trials that may fail the same way, before any went well, until the study is given up."""
 
+DIGEST = "data_digest"
+"""The fact that names the data of a trial."""
+
 
 class Ledger:
-    """The results of a study by the order in which they came, without their signals."""
+    """The results of a study by the order in which they came, without their signals.
+
+    What is asked of all of them for every trial is kept as a figure: a study may have ten thousand.
+    """
 
     def __init__(self, metric: Metric, runs: Path) -> None:
         self.results: list[TrialResult] = []
+        self.device_hours = 0.0
         self._metric = metric
         self._runs = runs
         self._best: list[TrialResult] = []  # completed trials whose weights are kept, the best first
+        self._siblings: dict[object, Facts] = {}  # digest of the data -> the best losses on it
+        self._alike: defaultdict[Signature, list[TrialResult]] = defaultdict(list)
+        self._reasons: set[str] = set()  # why trials failed; empty for one that did not
+
+    def siblings(self, facts: Mapping[str, Any]) -> Facts:
+        """The best losses that trials on the same data have reached, as facts."""
+        return dict(self._siblings.get(facts.get(DIGEST), {}))
+
+    def alike(self, settings: Mapping[str, Any]) -> Sequence[TrialResult]:
+        """The trials whose memory says something about that of a trial with these settings."""
+        return self._alike[signature(settings)]
 
     def add(self, result: TrialResult) -> bool:
         """Take in a result; whether it is the best so far."""
-        self.results.append(replace(result, signals=Signals()))
+        self.results.append(result := replace(result, signals=Signals(), usage=()))
+        self.device_hours += result.seconds / 3600
+        data = result.facts.get(DIGEST)
+        self._siblings[data] = with_sibling(self._siblings.get(data, {}), result)
+        self._alike[signature(result.settings)].append(result)
+        self._reasons.add(result.reason if result.outcome is Outcome.FAILED else "")
         if result.outcome is not Outcome.COMPLETED or result.value is None:
             (trial_folder(self._runs, result.number) / WEIGHTS).unlink(missing_ok=True)
             return False
@@ -42,6 +69,5 @@ class Ledger:
     @property
     def common_failure(self) -> TrialResult | None:
         """The last result when all trials, and enough of them, failed the same way; else None."""
-        reasons = {r.reason if r.outcome is Outcome.FAILED else "" for r in self.results}
-        alike = len(reasons) == 1 and "" not in reasons
+        alike = len(self._reasons) == 1 and "" not in self._reasons
         return self.results[-1] if alike and len(self.results) >= SAME_FAILURE else None

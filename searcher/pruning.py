@@ -53,6 +53,15 @@ class PruningBoard:
         self._storage.set_trial_state_values(trial_id, state, values)
         return dict(self._storage.get_trial(trial_id).system_attrs)
 
+    def learn(self, trials: Sequence[FrozenTrial]) -> None:
+        """Trials that were finished elsewhere."""
+        if trials:
+            known: dict[int, FrozenTrial | None] = {
+                trial.number: trial for trial in self._study.get_trials(deepcopy=False)
+            }
+            known |= {trial.number: trial for trial in trials}
+            self._draw([known.get(number) for number in range(max(known) + 1)])
+
     @property
     def _count(self) -> int:
         return len(self._ids)

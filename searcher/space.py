@@ -10,8 +10,10 @@ from typing import Any
 from optuna import Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from searcher.errors import SearcherError
 from searcher.samplers import grid_values
 from searcher.spec import Choices, Conditions, Range, StudySpec
+from trainers.choices import unknown
 from trainers.config import is_continuous
 
 
@@ -61,6 +63,29 @@ def point_of(params: Mapping[str, Any], spec: StudySpec) -> Point:
         {name: params[name] for name in spec.space if name in params},
         tuple(name for name in spec.space if name not in params),
     )
+
+
+def check_values(values: Mapping[str, Any], spec: StudySpec) -> None:
+    """Raises: SearcherError for values that no trial of the study can have."""
+    for name, value in values.items():
+        if name not in spec.space:
+            raise SearcherError(unknown(name, spec.space))
+        setting, distribution = spec.space[name], distribution_of(name, spec.space[name])
+        try:
+            fits = distribution._contains(distribution.to_internal_repr(value))
+        except (ValueError, TypeError):
+            fits = False
+        if not fits:
+            allowed = (
+                f"one of {setting.choices}"
+                if isinstance(setting, Choices)
+                else f"from {setting.low} to {setting.high}"
+            )
+            raise SearcherError(f"{name} has to be {allowed}, but got {value!r}")
+        for other, wanted in setting.when.items():
+            if values.get(other) not in wanted:
+                got = f"{other} = {values[other]!r}" if other in values else f"no {other}"
+                raise SearcherError(f"{name} is only for {other} in {wanted}, but got {got}")
 
 
 def count_points(spec: StudySpec) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -13,6 +13,7 @@ import sqlalchemy
 from optuna.storages import RDBStorage
 
 from searcher.addresses import hide_passwords
+from searcher.claims import advisory_lock, is_shareable
 from searcher.errors import StorageError
 from searcher.lock import beside, sqlite_file
 
@@ -26,14 +27,27 @@ logging.getLogger("alembic").setLevel(logging.WARNING)
 def open_storage(url: str) -> RDBStorage:
     """The store at `url`; SQLite with a write-ahead log and a long busy timeout."""
     sqlite = url.startswith("sqlite")
-    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if sqlite else {}
+    # a server may have been started again since a connection was last used
+    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if sqlite else {"pool_pre_ping": True}
     file = sqlite_file(url)
-    with beside(file) if file is not None else nullcontext():  # two that make its tables at once collide
+    with beside(file) if file is not None else _alone_on(url):  # two that make its tables at once collide
         storage = RDBStorage(url, engine_kwargs=options)
     if sqlite:
         sqlalchemy.event.listen(storage.engine, "connect", _tune_sqlite)
         storage.engine.dispose()  # connections made before the tuning
     return storage
+
+
+@contextmanager
+def _alone_on(url: str) -> Iterator[None]:
+    """No other process makes tables on this server meanwhile, where it can be asked for that."""
+    if not is_shareable(url):
+        yield
+        return
+    engine = sqlalchemy.create_engine(url)
+    with advisory_lock(engine, "tables"):
+        yield
+    engine.dispose()
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:
@@ -52,12 +66,21 @@ def translated(url: str) -> Iterator[None]:
             warnings.filterwarnings("ignore", message="Constraints have been set")  # cma-es has the stand-in
             yield
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, OSError) as error:
-        causes = [error, error.__cause__, error.__context__]
-        text = str(next((c for c in reversed(causes) if c is not None), error)).splitlines()[0]
+        causes = [cause for cause in (error, error.__cause__, error.__context__) if cause is not None]
+        text = (str(causes[-1]).splitlines() or [type(causes[-1]).__name__])[0]
         raise StorageError(
             f"the study store {hide_passwords(url)} cannot be used: {text}; {_advice(text)}. "
-            "What was recorded before is safe"
+            "What was recorded before is safe",
+            passing=any(_may_pass(cause) for cause in causes),
         ) from error
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether it is a server that is away, or a file somebody else holds."""
+    away = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
+    gone = isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated
+    lasting = ("disk is full", "readonly", "unable to open", "malformed", "authentication failed")
+    return (isinstance(error, away) or gone) and not any(sign in str(error).lower() for sign in lasting)
 
 
 def _advice(text: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
@@ -14,14 +16,16 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from diagnostics.findings import Facts
 from searcher.addresses import hide_passwords
+from searcher.claims import OWNER, claims_for
 from searcher.errors import NotFound, StudyChanged
 from searcher.identity import changes_between
 from searcher.lock import sqlite_file
+from searcher.orders import ENDED, ORDER, Order, Orders, orders_of
 from searcher.policy import stand_in, symptom_of
 from searcher.pruning import PruningBoard
 from searcher.records import result_from_record, to_record
 from searcher.samplers import build_pruner, build_sampler
-from searcher.space import Point, distributions, point_of, suggest, unconditional
+from searcher.space import Point, check_values, distributions, point_of, suggest, unconditional
 from searcher.spec import StudySpec, parse_spec, read_spec
 from searcher.storage import open_storage, translated
 from searcher.trial import Outcome, TrialResult
@@ -46,10 +50,12 @@ class StudyStore:
 
     def __init__(self, study: optuna.Study, storage: RDBStorage, spec: StudySpec) -> None:
         self.spec = spec
+        self.claims = claims_for(storage, study.study_name)
         self._study = study
         self._storage = storage
         self._id = storage.get_study_id_from_name(study.study_name)
         self._trial_ids: dict[int, int] = {}
+        self._told: set[int] = set()  # numbers of the trials whose results are known here
 
     @cached_property
     def _board(self) -> PruningBoard:
@@ -57,25 +63,67 @@ class StudyStore:
         trials = self._study.get_trials(deepcopy=False)
         return PruningBoard(pruner, self.spec.name, self.spec.metric.goal, trials)
 
-    def requeue_interrupted(self) -> int:
-        """Put trials that a dead coordinator left running back into the queue; how many there were."""
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """No other coordinator of the study counts, asks, tells or takes over trials meanwhile."""
+        with translated(self._storage.url), self.claims.exclusive():
+            yield
+
+    def requeue_orphans(self) -> int:
+        """Put trials that a dead coordinator left running back into the queue; how many there were.
+
+        To be called inside `exclusive`.
+        """
         with translated(self._storage.url):
-            left = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            left = self.claims.orphans(self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
             for trial in left:
                 self._requeue(trial.number)
             return len(left)
 
     def requeue(self, number: int) -> None:
-        """Put a running trial back into the queue: the next `ask` gives it again, as it was."""
-        with translated(self._storage.url):
-            self._requeue(number)
+        """Put a running trial of ours back into the queue: the next `ask` gives it again, as it was."""
+        with self.exclusive():
+            if self._is_ours(number):
+                self._requeue(number)
 
     def ask(self) -> tuple[Trial, Point]:
-        """The next trial: a queued one first, else a new point from the sampler."""
+        """The next trial, ours from now on: a queued one first, else a new point from the sampler.
+
+        To be called inside `exclusive`.
+        """
         with translated(self._storage.url):
             trial = self._study.ask()
+            if self.claims.shared:
+                trial.set_user_attr(OWNER, self.claims.me)
+                self.claims.beat([trial._trial_id])
             self._board.begin(trial.number)
             return trial, suggest(trial, self.spec)
+
+    def beat(self, numbers: Iterable[int]) -> None:
+        """These trials of ours are alive."""
+        with translated(self._storage.url):
+            self.claims.beat([self._trial_id(number) for number in numbers])
+
+    def begun(self) -> int:
+        """How many trials were ever begun and not put back, here and elsewhere."""
+        with translated(self._storage.url):
+            trials = self._study.get_trials(deepcopy=False)
+        return sum(trial.state is not TrialState.WAITING for trial in trials)
+
+    def running(self) -> int:
+        """How many trials are running, here and elsewhere."""
+        with translated(self._storage.url):
+            return len(self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+
+    def news(self) -> list[TrialResult]:
+        """The results of trials that were finished since the last call, ours left out."""
+        with translated(self._storage.url):
+            trials = self._study.get_trials(deepcopy=False)
+        fresh = [t for t in trials if t.number not in self._told and t.state.is_finished()]
+        results = [result for trial in fresh if (result := _result(trial)) is not None]
+        self._told |= {result.number for result in results}
+        self._board.learn([trial for trial in fresh if trial.number in self._told])
+        return results
 
     def attempts(self, trial: Trial) -> tuple[str, ...]:
         """Why earlier attempts at this trial ended."""
@@ -101,9 +149,11 @@ class StudyStore:
         known = [trial.value for trial in trials if trial.value is not None]
         return stand_in(known, own, facts, self.spec.metric)
 
-    def tell(self, trial: Trial, result: TrialResult) -> None:
-        """Write the result of a trial; with this it is finished."""
-        with translated(self._storage.url):
+    def tell(self, trial: Trial, result: TrialResult) -> bool:
+        """Write the result of a trial, with which it is finished; False when it is ours no longer."""
+        with self.exclusive():
+            if not self._is_ours(trial.number):
+                return False
             trial_id = self._trial_id(trial.number)
             values = dict(result.values)
             if result.outcome is Outcome.DOOMED:
@@ -118,6 +168,34 @@ class StudyStore:
                 self._storage.set_trial_system_attr(trial_id, name, note)
             self._storage.set_trial_user_attr(trial_id, RESULT, to_record(result))
             self._study.tell(trial, result.value if state is TrialState.COMPLETE else None, state)
+            self._told.add(trial.number)
+            return True
+
+    def orders(self) -> Orders:
+        """What people want of the study."""
+        with translated(self._storage.url):
+            return orders_of(self._study.user_attrs)
+
+    def give_order(self, order: Order) -> None:
+        """Tell all coordinators what to do from now on."""
+        with translated(self._storage.url):
+            self._study.set_user_attr(ORDER, order.value)
+
+    def end_trial(self, number: int, who: str) -> None:
+        """Tell the coordinator that runs this trial to end it, in the name of `who`."""
+        with self.exclusive():
+            ended = self._study.user_attrs.get(ENDED, {})
+            self._study.set_user_attr(ENDED, {**ended, str(number): who})
+
+    def enqueue(self, values: Mapping[str, Any]) -> int:
+        """Queue a point: the next trial gets these values, the others are sampled. How many are queued now.
+
+        Raises: SearcherError for values that are not in the space.
+        """
+        check_values(values, self.spec)
+        with self.exclusive():
+            self._study.enqueue_trial(dict(values))
+            return len(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
     def results(self) -> list[TrialResult]:
         """The results of all finished trials, by number, without their signals."""
@@ -131,6 +209,13 @@ class StudyStore:
             states = (TrialState.RUNNING, TrialState.WAITING)
             trials = self._study.get_trials(deepcopy=False, states=states)
         return [(trial.number, point_of(trial.params, self.spec)) for trial in trials]
+
+    def _is_ours(self, number: int) -> bool:
+        """Whether nobody has taken the trial over, believing that we are gone."""
+        if not self.claims.shared:
+            return True
+        trial = self._storage.get_trial(self._trial_id(number))
+        return trial.state is TrialState.RUNNING and trial.user_attrs.get(OWNER) == self.claims.me
 
     def _requeue(self, number: int) -> None:
         self._storage.set_trial_state_values(self._trial_id(number), TrialState.WAITING)

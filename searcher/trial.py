@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -87,17 +88,13 @@ SIBLINGS = ("train_loss", "val_loss")
 """Metrics of which the best value of the study's other trials is a fact for the last judgement."""
 
 
-def sibling_facts(facts: Mapping[str, Any], others: Iterable[TrialResult]) -> Facts:
-    """The best losses that other trials on the same data have reached, as facts."""
-    reached = [
-        other.best.metrics
-        for other in others
-        if other.best is not None
-        and other.outcome in (Outcome.COMPLETED, Outcome.PRUNED)
-        and other.facts.get("data_digest") == facts.get("data_digest")
-    ]
-    found = {name: [metrics[name] for metrics in reached if name in metrics] for name in SIBLINGS}
-    return {f"sibling_{name}": min(values) for name, values in found.items() if values}
+def with_sibling(known: Mapping[str, Any], other: TrialResult) -> Facts:
+    """The best losses that trials on some data have reached, as facts, once one more has ended."""
+    if other.best is None or other.outcome not in (Outcome.COMPLETED, Outcome.PRUNED):
+        return dict(known)
+    reached = {f"sibling_{name}": other.best.metrics.get(name, math.inf) for name in SIBLINGS}
+    found = {name: min(value, known.get(name, math.inf)) for name, value in reached.items()}
+    return {name: value for name, value in found.items() if value < math.inf}
 
 
 def row_of(step: int) -> int:
@@ -161,12 +158,12 @@ class TrialCourse:
         """The metric of the best (or last) evaluation so far, None when there is none yet."""
         return None if self.best is None else self.best.metrics[self._metric.name]
 
-    def judged(self, ended: str, others: Iterable[TrialResult] = ()) -> Report:
+    def judged(self, ended: str, siblings: Mapping[str, Any] = MappingProxyType({})) -> Report:
         """The report on the whole course; `ended` is `finished`, `stopped` or `failed`.
 
-        What it knows beyond the messages, of its end and of the study's `others`, becomes facts.
+        What is known beyond the messages becomes facts: how it ended, and what its `siblings` have reached.
         """
-        self.facts |= {**sibling_facts(self.facts, others), "ended": ended}
+        self.facts |= {**siblings, "ended": ended}
         return diagnose(self.signals, self.facts)
 
     def _evaluate(self, progress: Progress) -> None:
