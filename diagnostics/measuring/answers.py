@@ -17,6 +17,9 @@ ALARMS = 3
 """Steps whose answers are not finite though their loss is, before answers are looked at no more: such a
 model masks answers with infinities on purpose (house rule)."""
 
+NOTED = ("looks", "suspects", "trains", "_origin", "_alarms", "_may_look")
+"""Plain attributes that outlast a step."""
+
 
 class AnswerWatch(Staying):
     """A hook on the whole model, itself; it is on the way of every step.
@@ -84,6 +87,16 @@ class AnswerWatch(Staying):
         if targets or anything:
             return f"input: {targets} of the targets" if targets else f"input: {anything}"
         return "loss"
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it has noted, between two steps."""
+        return {name: getattr(self, name) for name in NOTED} | {"passes": list(self._passes)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        for name in NOTED:
+            setattr(self, name, state[name])
+        self._passes, self._answers = list(state["passes"]), None
 
     def close(self) -> None:
         """The hook off."""
