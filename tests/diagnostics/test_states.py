@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cadences import Never, always
 from torch import nn
 from torch.nn import functional as F
 
-from cadences import Never, always
 from diagnostics import Monitor, Signals
 from diagnostics.measuring.cadence import Adaptive, Cadence, Fixed
 
@@ -80,9 +80,7 @@ def assert_same(one: Signals, other: Signals) -> None:
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize(("make", "steps"), [(Fixed, 1200), (always, 90)], ids=["fixed", "always"])
-def test_a_monitor_goes_on_bit_by_bit(
-    make: Any, steps: int, task: str, rng: np.random.Generator
-) -> None:
+def test_a_monitor_goes_on_bit_by_bit(make: Any, steps: int, task: str, rng: np.random.Generator) -> None:
     seed = int(rng.integers(2**31))
     stops = sorted(int(stop) for stop in rng.integers(0, steps, 3))
     whole = Loop(seed, make(), task)
