@@ -182,21 +182,20 @@ class Monitor:
 
         Raises: TypeError for a cadence of one's own that has no `state_dict`.
         """
-        return on_host(
-            {
-                "signals": self.signals.state_dict(),  # first: it brings in what was held back
-                "step": self._step,
-                "asked": self._asked,
-                "question": self._question,
-                "taken": dict(self._taken),
-                "cadence": continuable(self._cadence).state_dict(),
-                "recorder": self._recorder.state_dict(),
-                "batches": self._batches.state_dict(),
-                "answers": self._answers.state_dict(),
-                "probe": self._probe.state_dict(),
-                "error": self._guard.error,
-            }
-        )
+        state = {
+            "signals": self.signals.state_dict(),  # first: it brings in what was held back
+            "step": self._step,
+            "asked": self._asked,
+            "question": self._question,
+            "taken": dict(self._taken),
+            "cadence": continuable(self._cadence).state_dict(),
+            "recorder": self._recorder.state_dict(),
+            "batches": self._batches.state_dict(),
+            "answers": self._answers.state_dict(),
+            "probe": self._probe.state_dict(),
+            "error": self._guard.error,
+        }
+        return {name: on_host(part) for name, part in state.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state_dict` was taken, with the same model, optimizers and arguments.

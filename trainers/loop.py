@@ -16,10 +16,10 @@ from trainers.batches import Batch, Shuffled, in_order, place, some
 from trainers.best import Best
 from trainers.checkpoint import save_weights
 from trainers.clock import Clock
-from trainers.config import WHERE, TrialConfig
+from trainers.config import TrialConfig
 from trainers.data import Split, load_data
 from trainers.device import autocast, choose_device, memory_format, peak_memory
-from trainers.facts import known_facts
+from trainers.facts import Facts, known_facts, origin_of
 from trainers.losses import evaluate, loss_function
 from trainers.memory import Portions, free, is_out_of_memory
 from trainers.models import build_model
@@ -31,9 +31,6 @@ from trainers.plan import check_fit, evaluations_per_epoch, message_every
 from trainers.progress import Progress
 from trainers.seeds import random_states, seed_everything, set_random_states
 from trainers.states import Keeper, all_tensors, load_all_tensors
-
-EVALUATION_BATCH = 128
-"""Samples evaluated at once, or as many as are trained on at once."""
 
 
 def train(config: TrialConfig) -> Iterator[Progress]:
@@ -89,24 +86,23 @@ class Training:
         self.steps = 0
         self.clock = Clock()
         self.best = Best(config)
-        batch = min(config.batch_size, len(self.train_data))
-        evaluated = max(EVALUATION_BATCH, config.batch_size)
-        self.portions = Portions(batch, config.micro_batch, evaluated, self.device)
+        self.portions = Portions(config.batch_size, len(self.train_data), config.micro_batch, self.device)
         self._parts = 1  # of the newest step
         facts = known_facts(config, splits, self.steps_per_epoch)
-        classes = self.shapes.outputs if self.task == "classification" else None
-        cadence = Fixed()  # by the step alone: a trial can be repeated exactly
-        self.monitor = Monitor(
-            self.model, self.optimizer, task=self.task, num_classes=classes, cadence=cadence, facts=facts
-        )
-        self.origin = {name: value for name, value in config.settings().items() if name not in WHERE} | {
-            name: facts[name] for name in ("data_digest", "train_samples", "validation_samples")
-        }
+        self.monitor = self._watched(facts)
+        self.origin = origin_of(config, facts)
         self.facts = facts | {
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "evaluations_per_epoch": self.evaluations,
             "device": str(self.device),
         }
+
+    def _watched(self, facts: Facts) -> Monitor:
+        """The monitor, which measures by the step alone: a trial can be repeated exactly."""
+        classes = self.shapes.outputs if self.task == "classification" else None
+        return Monitor(
+            self.model, self.optimizer, task=self.task, num_classes=classes, cadence=Fixed(), facts=facts
+        )
 
     def messages(self) -> Iterator[Progress]:
         """Train to the end, from wherever it stands, and say how it goes."""

@@ -22,6 +22,9 @@ T = TypeVar("T")
 SIGNS = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "can't allocate memory")
 """What errors of torch say that have no class of their own."""
 
+EVALUATION_BATCH = 128
+"""Samples evaluated at once, or as many as are trained on at once."""
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that there was not enough memory, of the device or of the host."""
@@ -33,14 +36,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 class Portions:
     """How many samples go through the model at once: halved whenever the memory does not do.
 
-    `batch` is the size of a whole batch, `at_once` what a training of them begins with, `evaluated` as much
-    for an evaluation.
+    A whole batch has `batch_size` of the `samples`, and less when they are fewer. `at_once` is what a
+    training begins with, all of a batch when it is None; `evaluated` is as much for an evaluation.
     """
 
-    def __init__(self, batch: int, at_once: int | None, evaluated: int, device: torch.device) -> None:
-        self.at_once = min(at_once or batch, batch)
-        self.evaluated = evaluated
-        self._batch = batch
+    def __init__(self, batch_size: int, samples: int, at_once: int | None, device: torch.device) -> None:
+        self._batch = min(batch_size, samples)
+        self.at_once = min(at_once or self._batch, self._batch)
+        self.evaluated = max(EVALUATION_BATCH, batch_size)
         self._device = device
         self._began_with = self.evaluated
         self._ran_out_at: int | None = None

@@ -152,8 +152,8 @@ def test_an_evaluation_that_has_no_room_for_one_sample_fails() -> None:
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        Portions(40, None, 40, torch.device("cpu")).evaluate(run)
-    assert tried == [40, 20, 10, 5, 2, 1]
+        Portions(40, 40, None, torch.device("cpu")).evaluate(run)
+    assert tried == [128, 64, 32, 16, 8, 4, 2, 1]
 
 
 def test_the_norms_that_see_parts_are_counted(small: dict[str, Any]) -> None:
@@ -170,7 +170,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
 def test_parts_hold_every_sample_once_and_are_as_equal_as_can_be() -> None:
     for _ in range(50):
         samples, at_once = random.randrange(1, 300), random.randrange(1, 300)
-        parts = Portions(samples, at_once, 1, torch.device("cpu")).parts(torch.arange(samples))
+        parts = Portions(samples, samples, at_once, torch.device("cpu")).parts(torch.arange(samples))
         assert torch.equal(torch.cat([part[0] for part in parts]), torch.arange(samples))
         sizes = [len(part[0]) for part in parts]
         assert max(sizes) <= at_once and max(sizes) - min(sizes) <= 1
