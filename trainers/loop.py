@@ -83,7 +83,7 @@ class Training:
         self.steps_per_epoch = math.ceil(len(self.train_data) / config.batch_size)
         self.evaluations = evaluations_per_epoch(config, len(self.train_data))
         self.message_every = message_every(self.steps_per_epoch / self.evaluations)
-        self.steps = 0
+        self.steps, self.begun = 0, False  # a training has begun once it has said something
         self.clock = Clock()
         self.best = Best(config)
         self.portions = Portions(config.batch_size, len(self.train_data), config.micro_batch, self.device)
@@ -106,7 +106,8 @@ class Training:
 
     def messages(self) -> Iterator[Progress]:
         """Train to the end, from wherever it stands, and say how it goes."""
-        if self.steps == 0:
+        if not self.begun:
+            self.begun = True
             facts = {**self.facts, **self.portions.news(self.model)}
             yield Progress(0, 0.0, self.config.epochs, facts=facts)
         for batch in self.batches():
@@ -232,6 +233,7 @@ class Training:
         """All that this training is, between two messages; where it is trained is no part of it."""
         return {
             "steps": self.steps,
+            "begun": self.begun,
             "model": all_tensors(self.model),
             "average": None if self.average is None else all_tensors(self.average),
             "random": random_states(self.device),
@@ -239,7 +241,7 @@ class Training:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Stand where `state_dict` was taken, with the same settings and data."""
-        self.steps = state["steps"]
+        self.steps, self.begun = state["steps"], state["begun"]
         load_all_tensors(self.model, state["model"])
         if self.average is not None:
             load_all_tensors(self.average, state["average"])

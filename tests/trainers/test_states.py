@@ -86,6 +86,12 @@ def test_a_continued_training_is_the_one_that_never_stopped(options: dict[str, A
     assert sorted(path.name for path in (tmp_path / "part").iterdir()) == ["weights.pt"]
 
 
+def test_a_training_that_had_only_said_its_facts_does_not_say_them_twice(tmp_path: Path) -> None:
+    run(settings_in(tmp_path), 1)
+    assert (tmp_path / STATE).exists()
+    assert essence(run(settings_in(tmp_path))) == essence(run(QUICK))
+
+
 def test_states_change_nothing_and_are_not_made_unasked(tmp_path: Path) -> None:
     plain = run({**QUICK, "folder": str(tmp_path / "plain")}, 4)
     kept = run(settings_in(tmp_path / "kept"), 4)
