@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any, Self
@@ -14,10 +13,10 @@ from torch.optim import Optimizer
 
 from diagnostics.diagnose import diagnose
 from diagnostics.findings import UNMEASURED, Facts, Report
-from diagnostics.measuring import measures, sites
-from diagnostics.measuring.answers import AnswerWatch
+from diagnostics.measuring import sites
+from diagnostics.measuring.answers import AnswerWatch, answer_row, width_of
 from diagnostics.measuring.batch import BatchWatch, parts
-from diagnostics.measuring.cadence import Cadence, cadence_of
+from diagnostics.measuring.cadence import Cadence, cadence_of, continuable
 from diagnostics.measuring.everystep import BUFFER, EveryStep, held
 from diagnostics.measuring.given import (
     check_model,
@@ -29,10 +28,10 @@ from diagnostics.measuring.given import (
 )
 from diagnostics.measuring.groups import two_groups
 from diagnostics.measuring.hooks import Guard
-from diagnostics.measuring.measures import Row
 from diagnostics.measuring.modes import describe_model, describe_optimizers
 from diagnostics.measuring.probe import Probe, pack
 from diagnostics.measuring.recorder import Recorder
+from diagnostics.measuring.states import on_host
 from diagnostics.signals import Series, Signals
 
 
@@ -86,13 +85,28 @@ class Monitor:
         self._closed = False
         self._arm(False)
 
+    def begin(self, parts: int = 1) -> None:
+        """Say that a step begins, or begins anew: what its passes have shown so far is forgotten.
+
+        Only needed where a step is tried again after an error, or where its batch goes through the model in
+        several equal `parts`, from this step on until it is said again.
+        """
+        self._probe.forward.again(parts)
+
     def step(
-        self, loss: Tensor | float, batch: Any = None, *, grad_norm: Tensor | float | None = None
+        self,
+        loss: Tensor | float,
+        batch: Any = None,
+        *,
+        grad_norm: Tensor | float | None = None,
+        last: tuple[Tensor | float, Any] | None = None,
     ) -> None:
         """Say that one step of the optimizer is done.
 
         `loss` is the training loss of this step (one number); `batch` its inputs and targets; `grad_norm`
-        what the gradient measured before it was clipped, as `clip_grad_norm_` returns it.
+        what the gradient measured before it was clipped, as `clip_grad_norm_` returns it. `last` is needed
+        where the batch went through the model in parts: the loss and the inputs and targets of the last
+        part, with which its answers are compared.
 
         Raises: TypeError when the loss is no number, ValueError when it is more than one.
         """
@@ -109,7 +123,7 @@ class Monitor:
         self._note((step, value, rate, grad_norm))
         self._step = step = step + 1
         if step == self._question:
-            self._plan(value, batch)
+            self._plan(batch, (value, batch) if last is None else last)
 
     def evaluate(self, **metrics: Any) -> None:
         """Say what an evaluation found: any `train_...` and `val_...` figures, such as `val_loss=0.4`.
@@ -162,12 +176,52 @@ class Monitor:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _plan(self, loss: Tensor | float, batch: Any) -> None:
+    def state_dict(self) -> dict[str, Any]:
+        """All that the monitor knows between two steps: with it a training is continued elsewhere.
+
+        Nested dicts, lists, tuples, numbers, texts and tensors, as `torch.save` writes them and
+        `torch.load(..., weights_only=True)` reads them. The tensors are the monitor's own: save or copy them
+        before the next step.
+
+        Raises: TypeError for a cadence of one's own that has no `state_dict`.
+        """
+        state = {
+            "signals": self.signals.state_dict(),  # first: it brings in what was held back
+            "step": self._step,
+            "asked": self._asked,
+            "question": self._question,
+            "taken": dict(self._taken),
+            "cadence": continuable(self._cadence).state_dict(),
+            "recorder": self._recorder.state_dict(),
+            "batches": self._batches.state_dict(),
+            "answers": self._answers.state_dict(),
+            "probe": self._probe.state_dict(),
+            "error": self._guard.error,
+        }
+        return {name: on_host(part) for name, part in state.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken, with the same model, optimizers and arguments.
+
+        Load it before the first step, after the model and the optimizers have got their own states. Raises:
+        TypeError for a cadence of one's own without `load_state_dict`; KeyError for another model.
+        """
+        state = on_host(dict(state))
+        continuable(self._cadence).load_state_dict(state["cadence"])
+        self._recorder.load_state_dict(state["recorder"])
+        self._batches.load_state_dict(state["batches"])
+        self._answers.load_state_dict(state["answers"])
+        self._probe.load_state_dict(state["probe"])
+        self._all, self._taken = Signals.from_state(state["signals"]), dict(state["taken"])
+        self._step, self._asked, self._question = state["step"], state["asked"], state["question"]
+        self._guard.error = state["error"]
+
+    def _plan(self, batch: Any, last: tuple[Tensor | float, Any]) -> None:
         """A row where one is due; the cadence is told of the steps since, and asked about the next one."""
         measured = self._probe.armed or self._probe.paired  # on the way of such a step is always a question
         if measured:
             with self._guard("the row of a step"):
-                self._record(self._step - 1, loss, batch)
+                self._record(self._step - 1, batch, *last)
             self._probe.disarm()
         self._cadence.done(measured, self._step - self._asked)
         self._arm(measured)
@@ -198,7 +252,8 @@ class Monitor:
                 self._recorder.facts |= {"non_finite_step": self._step, "non_finite_origin": origin}
         return value
 
-    def _record(self, step: int, loss: Tensor | float, batch: Any) -> None:
+    def _record(self, step: int, batch: Any, loss: Tensor | float, part: Any) -> None:
+        """The row of a step: the answers are those to `part` of the batch, which had this loss."""
         whole, answers = self._probe.armed, self._answers.take()
         if whole and answers is None and batch is not None:  # compiled with the hook inside
             answers = sites.first_tensor(self._probe.replay(*_arguments(batch)))
@@ -206,25 +261,11 @@ class Monitor:
         if whole:
             self._recorder.facts = {**self._probe.facts(), **self._recorder.facts}  # of the first row
             row["train_mode"] = torch.tensor(float(self._answers.trains))
-            row |= self._answer_figures(loss, answers, parts(batch)[1])
+            row |= answer_row(loss, answers, parts(part)[1], self._task)
             if batch is not None:
-                row |= self._batches.figures(batch, _width(answers, parts(batch)[1]))
+                row |= self._batches.figures(batch, width_of(answers, parts(part)[1]))
         if row:
             self._recorder.due(step, *pack(row))
-
-    def _answer_figures(self, loss: Tensor | float, answers: Tensor | None, target: Any) -> Row:
-        """What the answers look like, and how the loss compares with the plain one of the same answers."""
-        if answers is None or not answers.numel() or not answers.ndim:
-            return {}
-        comparable = self._task != "other" and isinstance(target, Tensor) and target.ndim
-        known: Tensor | None = target if comparable else None
-        axis = measures.unit_axis(answers, known)
-        row: Row = {**measures.answer_figures(answers, self._task == "classification", axis)}
-        if known is not None:
-            plain = measures.plain_loss(answers, known.to(answers.device), self._task)
-            ratio = math.nan if plain is None else torch.as_tensor(loss, device=plain.device) / plain
-            row["loss_ratio"] = torch.as_tensor(ratio).float().reshape(())
-        return row
 
     def _flush(self) -> None:
         """Hand on what came with every step; what is on a device is copied together."""
@@ -239,10 +280,3 @@ class Monitor:
 def _arguments(batch: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
     """How a model is most likely called with a batch."""
     return ((), batch) if isinstance(batch, Mapping) else ((parts(batch)[0],), {})
-
-
-def _width(answers: Tensor | None, target: Tensor | None) -> int | None:
-    """How many numbers the model answers for a sample, or a place of one."""
-    if answers is None or answers.ndim < 2:
-        return None
-    return answers.shape[measures.unit_axis(answers, target)]

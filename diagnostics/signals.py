@@ -127,6 +127,17 @@ class Signals(Mapping[str, Series]):
         """The step of the newest row, or -1 when there is none."""
         return max((int(series.steps[-1]) for series in self.values() if len(series)), default=-1)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Plain parts of everything: what `from_state` makes signals of again."""
+        rows = {name: (series.steps, series.values, series.layers) for name, series in self.items()}
+        return {"series": rows, FACTS: dict(self.facts)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Signals:
+        """The signals that gave this `state_dict`."""
+        rows = {name: Series(t, x, tuple(layers)) for name, (t, x, layers) in state["series"].items()}
+        return cls(rows, state[FACTS])
+
     def save(self, path: str | Path) -> None:
         """Write every series to one `.npz` file, beside it first and then renamed."""
         arrays: dict[str, Any] = {FACTS: np.array(json.dumps(dict(self.facts)))}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from searcher.errors import Mistake, SpecError
+from searcher.identity import MACHINE
 from searcher.launchers import LAUNCHERS
 from searcher.samplers import PRUNERS, SAMPLERS, build_pruner, build_sampler, options_of
 from searcher.space import conditions_first, count_points, distributions, find_cycle, unconditional
@@ -80,6 +81,8 @@ def _settings(spec: StudySpec) -> Found:
         yield from _setting(f"train.{name}", name, [value], own_code)
     for name, setting in spec.space.items():
         yield from _setting(f"space.{name}", name, setting.examples, own_code)
+        if name in MACHINE:
+            yield f"space.{name}", "says where a trial is trained, not what; give it one value in [train]"
         if name in spec.fixed:
             yield f"space.{name}", "is fixed in [train] and searched in [space]; keep one of the two"
 

@@ -1,8 +1,8 @@
 """Whose trial is whose, when several coordinators run one study: claims, heartbeats and a lock between them.
 
-On a server (PostgreSQL) coordinators take turns by advisory locks, which the server lets go when the process that
-holds one is gone, however that ended. SQLite knows no such locks: there a file keeps a second coordinator away
-(`searcher/lock.py`), and every running trial that a new one finds is an orphan.
+On a server (PostgreSQL) coordinators take turns by advisory locks, which the server lets go when the process
+that holds one is gone, however that ended. SQLite knows no such locks: there a file keeps a second coordinator
+away (`searcher/lock.py`), and every running trial that a new one finds is an orphan.
 """
 
 from __future__ import annotations

@@ -109,3 +109,32 @@ def _worst_guess(metric: Metric, facts: Facts) -> float:
         trivial = float(facts["trivial_loss"])
         return trivial if kind == "loss" else math.sqrt(trivial)
     return FAR if metric.goal == "minimize" else -FAR
+
+
+def finding_of_memory(facts: Facts) -> Finding | None:
+    """What it means that the batches of a training went through the model in parts; None when they did not.
+
+    Made of the facts that the trainer gives (`micro_batch` and those beside it). A warning where the memory
+    ran out on the way and the training was repaired, a remark where it was begun in parts.
+    """
+    if "micro_batch" not in facts:
+        return None
+    at_once, batch = int(facts["micro_batch"]), int(facts.get("batch_size", 0))
+    ran_out = "out_of_memory_step" in facts
+    step, norms = int(facts.get("out_of_memory_step", 0)), int(facts.get("micro_batch_norms", 0))
+    evidence = {"batch": batch, "micro_batch": at_once, "step": step, "norms": norms}
+    why = "the memory ran out" if ran_out else "the training was begun so"
+    cause = (
+        f"{why} at step {step}: a batch of {batch} samples goes through the model in parts of at most "
+        f"{at_once}, with the gradient of the whole batch"
+    )
+    if norms:
+        layers = f"{norms} batch norm layer{'s' if norms > 1 else ''}"
+        cause += f"; the statistics of {layers} are those of the parts, which is not the same training"
+    remedy = (
+        f"nothing has to be done; a batch size of at most {at_once} or a smaller model makes its steps faster"
+    )
+    if norms:
+        remedy += ", and group or layer norm does not depend on the size of the parts"
+    severity = Severity.WARNING if ran_out else Severity.INFO
+    return Finding("out-of-memory", severity, step, evidence, cause, remedy)

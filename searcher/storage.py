@@ -28,7 +28,9 @@ def open_storage(url: str) -> RDBStorage:
     """The store at `url`; SQLite with a write-ahead log and a long busy timeout."""
     sqlite = url.startswith("sqlite")
     # a server may have been started again since a connection was last used
-    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if sqlite else {"pool_pre_ping": True}
+    options: dict[str, Any] = (
+        {"connect_args": {"timeout": BUSY_SECONDS}} if sqlite else {"pool_pre_ping": True}
+    )
     file = sqlite_file(url)
     with beside(file) if file is not None else _alone_on(url):  # two that make its tables at once collide
         storage = RDBStorage(url, engine_kwargs=options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,16 +27,54 @@ def place(split: Split, device: torch.device, layout: torch.memory_format) -> Sp
     return split
 
 
-def shuffled(
-    split: Split, size: int, device: torch.device, order: torch.Generator, augmentation: str
-) -> Iterator[Batch]:
-    """One pass over the data in the order `order` draws; the last batch may be smaller."""
-    indices = torch.randperm(len(split), generator=order).to(split.x.device)
-    for chosen in torch.split(indices, size):
-        x, y = split.x[chosen], split.y[chosen]
-        if augmentation != "none":
-            x = augment(x, augmentation, order)
-        yield _bring(x, device), _bring(y, device)
+class Shuffled:
+    """Passes over the data without end, each in an order of its own; the last batch of one may be smaller.
+
+    Orders and augmentations are drawn from one generator, begun with `seed`.
+    """
+
+    def __init__(self, split: Split, size: int, device: torch.device, seed: int, augmentation: str) -> None:
+        self._split = split
+        self._size = size
+        self._device = device
+        self._augmentation = augmentation
+        self._draws = torch.Generator().manual_seed(seed)
+        self._before = self._draws.get_state()  # before the order of this pass was drawn
+        self._order = torch.tensor([], dtype=torch.long)
+        self._done = 0  # samples of this pass
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            yield self._next()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the pass stands: what its order was drawn from, not the order itself, which may be long."""
+        return {"before": self._before, "begun": len(self._order) > 0, "done": self._done} | {
+            "draws": self._draws.get_state()
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self._draws.set_state(state["before"])
+        if state["begun"]:
+            self._begin_pass()
+        self._done = state["done"]
+        self._draws.set_state(state["draws"])
+
+    def _begin_pass(self) -> None:
+        self._before = self._draws.get_state()
+        self._order = torch.randperm(len(self._split), generator=self._draws).to(self._split.x.device)
+        self._done = 0
+
+    def _next(self) -> Batch:
+        if self._done >= len(self._order):
+            self._begin_pass()
+        chosen = self._order[self._done : self._done + self._size]
+        self._done += len(chosen)
+        x, y = self._split.x[chosen], self._split.y[chosen]
+        if self._augmentation != "none":
+            x = augment(x, self._augmentation, self._draws)
+        return _bring(x, self._device), _bring(y, self._device)
 
 
 def in_order(split: Split, size: int, device: torch.device) -> Iterator[Batch]:

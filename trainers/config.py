@@ -99,6 +99,9 @@ def _text(default: str | None) -> Any:
     return _typed(default, str, "a text")
 
 
+WHERE = frozenset({"device", "threads", "data_dir", "folder", "save_every", "state_mb", "micro_batch"})
+"""Settings that say where and how a training is carried out, not what is trained."""
+
 OWN_MODEL = "own code as 'package.module:function'"
 
 
@@ -172,7 +175,10 @@ class TrialConfig:
     precision: str = _choice("auto", ("auto", "float32", "bfloat16"))
     channels_last: bool = _flag(True)  # on CUDA
     threads: int = _whole(1, low=1)  # of torch, on the CPU
-    folder: str | None = _text(None)  # where the best weights go
+    folder: str | None = _text(None)  # where the best weights go, and the states
+    save_every: float | None = _number(None, low=0)  # seconds between two states; none: no states
+    state_mb: float | None = _number(None, above=0)  # a larger state is not kept
+    micro_batch: int | None = _whole(None, low=1)  # samples that go through the model at once; none: all
     own: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
 from diagnostics.data import describe_data
-from trainers.config import TrialConfig
+from trainers.config import WHERE, TrialConfig
 from trainers.data import Splits
 from trainers.losses import trivial_loss
 
@@ -31,6 +31,12 @@ def known_facts(config: TrialConfig, splits: Splits, steps_per_epoch: int) -> Fa
         "total_steps": config.epochs * steps_per_epoch,
         **{name: settings[name] for name in OPTIONAL if settings[name]},
     }
+
+
+def origin_of(config: TrialConfig, facts: Facts) -> dict[str, object]:
+    """What a state must be of to be taken up: all settings but those that say where, and the data."""
+    what = {name: value for name, value in config.settings().items() if name not in WHERE}
+    return {**what, **{name: facts[name] for name in ("data_digest", "train_samples", "validation_samples")}}
 
 
 def data_facts(splits: Splits) -> Facts:

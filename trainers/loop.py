@@ -3,67 +3,55 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from diagnostics import Monitor
 from diagnostics.measuring.cadence import Fixed
-from trainers.batches import Batch, in_order, place, shuffled, some
-from trainers.checkpoint import Weights, save_weights
-from trainers.choices import unknown
+from trainers.batches import Batch, Shuffled, in_order, place, some
+from trainers.best import Best
+from trainers.checkpoint import save_weights
+from trainers.clock import Clock
 from trainers.config import TrialConfig
-from trainers.data import load_data
+from trainers.data import Split, load_data
 from trainers.device import autocast, choose_device, memory_format, peak_memory
-from trainers.errors import SettingError
-from trainers.facts import known_facts
-from trainers.losses import evaluate, goal_of, loss_function, metric_names
+from trainers.facts import Facts, known_facts, origin_of
+from trainers.losses import evaluate, loss_function
+from trainers.memory import Portions, free, is_out_of_memory
 from trainers.models import build_model
 from trainers.parts.averaging import average_weights
 from trainers.parts.optimizers import build_optimizer, set_learning_rates
 from trainers.parts.penalties import l1_penalty
 from trainers.parts.schedules import learning_rate_factor
+from trainers.plan import check_fit, evaluations_per_epoch, message_every
 from trainers.progress import Progress
-from trainers.seeds import seed_everything
-from trainers.shapes import Shapes
-
-LONG_EPOCH = 20_000
-"""Samples in an epoch for each of which one evaluation is due (house rule)."""
-
-EVALUATIONS = 10
-"""Most evaluations in an epoch."""
-
-REPORTS = 5
-"""Messages for every evaluation, so that a training that goes wrong is seen before the next one."""
-
-LONGEST_SILENCE = 50
-"""Steps without a message, at most."""
-
-EVALUATION_BATCH = 128
-"""Samples evaluated at once, or as many as are trained on at once."""
+from trainers.seeds import random_states, seed_everything, set_random_states
+from trainers.states import Keeper, all_tensors, load_all_tensors
 
 
 def train(config: TrialConfig) -> Iterator[Progress]:
     """Train one model. The first message brings the facts; each evaluation and, between them, every
     few steps bring one more. When it ends by itself, the kept weights lie in `config.folder`.
 
+    With `config.save_every` its state is kept there as well, and a training that finds its state says all
+    that it had said before, and goes on; what follows is what would have followed without an interruption.
+
     Raises: SettingError, DataError or OwnCodeError before the first step.
     """
     training = Training(config)
-    with training.monitor:
-        yield Progress(0, 0.0, config.epochs, facts=training.facts)
-        for batch in training.batches():
-            training.step(batch)
-            if training.evaluation_is_due:
-                yield training.evaluated()
-                if training.has_lost_patience:
-                    break
-            elif training.message_is_due:
-                yield training.progress()
-    training.finish()
+    with Keeper(config.folder, config.save_every, training.origin, config.state_mb) as keeper:
+        training = _continued(training, keeper)
+        with training.monitor:
+            yield from keeper.told()
+            for message in training.messages():
+                yield keeper.hear(message)
+                keeper.save(training.state_dict)
+        training.finish()
+        keeper.forget()
 
 
 class Training:
@@ -78,7 +66,7 @@ class Training:
         seed_everything(config.data_seed)
         splits = load_data(config)
         seed_everything(config.seed)  # again: the data may have been drawn just now, or remembered
-        _check_fit(config, splits.shapes)
+        check_fit(config, splits.shapes)
         self.shapes, self.task = splits.shapes, splits.shapes.task
         layout = memory_format(self.device, config, splits.train.x.ndim)
         self.model = build_model(config, splits.shapes).to(self.device)
@@ -89,54 +77,108 @@ class Training:
         self.train_data = place(splits.train, self.device, layout)
         self.val_data = place(splits.validation, self.device, layout)
         self.train_sample = some(self.train_data, len(splits.validation), config.data_seed)
-        self.order = torch.Generator().manual_seed(config.seed)
-        self.steps_per_epoch = math.ceil(len(self.train_data) / config.batch_size)
-        self.evaluations = _evaluations(config, len(self.train_data))
-        self.message_every = _message_every(self.steps_per_epoch / self.evaluations)
-        self.steps = 0
-        self.clock = _Clock()
-        self.best = _Best(config)
-        facts = known_facts(config, splits, self.steps_per_epoch)
-        classes = self.shapes.outputs if self.task == "classification" else None
-        cadence = Fixed()  # by the step alone: a trial can be repeated exactly
-        self.monitor = Monitor(
-            self.model, self.optimizer, task=self.task, num_classes=classes, cadence=cadence, facts=facts
+        self.order = Shuffled(
+            self.train_data, config.batch_size, self.device, config.seed, config.augmentation
         )
+        self.steps_per_epoch = math.ceil(len(self.train_data) / config.batch_size)
+        self.evaluations = evaluations_per_epoch(config, len(self.train_data))
+        self.message_every = message_every(self.steps_per_epoch / self.evaluations)
+        self.steps, self.begun = 0, False  # a training has begun once it has said something
+        self.clock = Clock()
+        self.best = Best(config)
+        self.portions = Portions(config.batch_size, len(self.train_data), config.micro_batch, self.device)
+        self._parts = 1  # of the newest step
+        facts = known_facts(config, splits, self.steps_per_epoch)
+        self.monitor = self._watched(facts)
+        self.origin = origin_of(config, facts)
         self.facts = facts | {
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "evaluations_per_epoch": self.evaluations,
             "device": str(self.device),
         }
 
+    def _watched(self, facts: Facts) -> Monitor:
+        """The monitor, which measures by the step alone: a trial can be repeated exactly."""
+        classes = self.shapes.outputs if self.task == "classification" else None
+        return Monitor(
+            self.model, self.optimizer, task=self.task, num_classes=classes, cadence=Fixed(), facts=facts
+        )
+
+    def messages(self) -> Iterator[Progress]:
+        """Train to the end, from wherever it stands, and say how it goes."""
+        if not self.begun:
+            self.begun = True
+            facts = {**self.facts, **self.portions.news(self.model)}
+            yield Progress(0, 0.0, self.config.epochs, facts=facts)
+        for batch in self.batches():
+            self.step(batch)
+            if self.evaluation_is_due:
+                yield self.evaluated()
+            elif self.message_is_due:
+                yield self.progress()
+
     def batches(self) -> Iterator[Batch]:
-        """The batches of every epoch, in an order of their own each."""
-        config = self.config
+        """The batches that are left, unless patience is lost; each epoch has an order of its own."""
         self.model.train()
-        for _ in range(config.epochs):
-            yield from shuffled(
-                self.train_data, config.batch_size, self.device, self.order, config.augmentation
-            )
+        batches = iter(self.order)
+        while self.steps < self.config.epochs * self.steps_per_epoch and not self.has_lost_patience:
+            yield next(batches)
 
     def step(self, batch: Batch) -> None:
         """One step of the optimizer."""
-        config, x, y = self.config, *batch
+        config = self.config
         self.clock.step()
         total = config.epochs * self.steps_per_epoch
         factor = learning_rate_factor(self.steps, total, self.steps_per_epoch, config)
         set_learning_rates(self.optimizer, factor)
-        self.optimizer.zero_grad()
-        with autocast(self.device, config.precision):
-            loss = self.loss(self.model(x), y)
-        penalised = loss + config.l1 * l1_penalty(self.model.parameters()) if config.l1 else loss
-        penalised.backward()  # type: ignore[no-untyped-call]
+        loss, last = self._gradient(batch)
         norm = None
         if config.clip_norm is not None:
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
         self.optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
-        self.monitor.step(loss, batch, grad_norm=norm)
+        self.monitor.step(loss, batch, grad_norm=norm, last=last)
         self.steps += 1
+
+    def _gradient(self, batch: Batch) -> tuple[Tensor, tuple[Tensor, Batch] | None]:
+        """The gradient of the whole batch's mean loss, in parts where the memory does not do for all of it.
+
+        Gives the loss, and of several parts the loss and the data of the last one. The running statistics
+        of norms see the parts, and may have seen some of what was tried in vain.
+        """
+        tried = False
+        while True:
+            parts = self.portions.parts(*batch)
+            if tried or len(parts) != self._parts:
+                self.monitor.begin(len(parts))
+                self._parts = len(parts)
+            self.optimizer.zero_grad()
+            try:
+                return self._passes(parts)
+            except Exception as error:
+                if not is_out_of_memory(error) or not self.portions.halve(self.steps, len(batch[0])):
+                    raise
+            tried = True
+            self.optimizer.zero_grad()  # out here nothing refers to what was computed any longer
+            free(self.device)
+
+    def _passes(self, parts: list[tuple[Tensor, ...]]) -> tuple[Tensor, tuple[Tensor, Batch] | None]:
+        """One pass forward and backward for each part, whose loss counts by its share of the samples."""
+        config = self.config
+        samples, several = sum(len(y) for _, y in parts), len(parts) > 1
+        total: Tensor | None = None
+        for x, y in parts:
+            with autocast(self.device, config.precision):
+                loss = self.loss(self.model(x), y)
+            share = loss * (len(y) / samples) if several else loss
+            penalised = share
+            if config.l1 and total is None:  # once in a step
+                penalised = share + config.l1 * l1_penalty(self.model.parameters())
+            penalised.backward()  # type: ignore[no-untyped-call]
+            total = share.detach() if total is None else total + share.detach()
+        assert total is not None
+        return total, (loss.detach(), (x, y)) if several else None
 
     @property
     def evaluation_is_due(self) -> bool:
@@ -158,25 +200,66 @@ class Training:
         """What was measured since the last message."""
         signals = self.monitor.take()  # waits for the device, and nothing else between two messages does
         self.clock.stop()
-        return Progress(self.steps, self._epochs_done, self.config.epochs, signals=signals)
+        facts = self.portions.news(self.model)
+        return Progress(self.steps, self._epochs_done, self.config.epochs, signals=signals, facts=facts)
 
     def evaluated(self) -> Progress:
         """What was measured since the last message, and an evaluation on train and validation data."""
-        signals = self.progress().signals
+        progress = self.progress()
         model = self.model if self.average is None else self.average.module
-        metrics: dict[str, float] = {}
-        losses: list[Tensor] | None = [] if self._has_sample_losses else None
-        with autocast(self.device, self.config.precision):
-            for name, split, kept in (("train", self.train_sample, losses), ("val", self.val_data, None)):
-                batches = in_order(split, max(EVALUATION_BATCH, self.config.batch_size), self.device)
-                found = evaluate(model, batches, self.task, kept)
-                metrics |= {f"{name}_{metric}": value for metric, value in found.items()}
+        trained, each = self._evaluated(model, self.train_sample, self._has_sample_losses)
+        validated, _ = self._evaluated(model, self.val_data, False)
+        metrics = {f"train_{name}": value for name, value in trained.items()}
+        metrics |= {f"val_{name}": value for name, value in validated.items()}
         self.best.note(metrics, model)
-        each = None if losses is None else torch.cat(losses).cpu().numpy()
-        self.monitor.evaluate(**metrics, train_losses=each)
-        signals = signals.extend(self.monitor.take())
-        facts = {"step_seconds": self.clock.take(), "peak_memory_mb": peak_memory(self.device)}
+        self.monitor.evaluate(**metrics, train_losses=torch.cat(each).cpu().numpy() if each else None)
+        signals = progress.signals.extend(self.monitor.take())
+        facts = {**progress.facts, **self.portions.news(self.model)}
+        facts |= {"step_seconds": self.clock.take(), "peak_memory_mb": peak_memory(self.device)}
         return Progress(self.steps, self._epochs_done, self.config.epochs, metrics, signals, facts)
+
+    def _evaluated(self, model: nn.Module, split: Split, each: bool) -> tuple[dict[str, float], list[Tensor]]:
+        """The metrics on a split, and, if wanted, the loss of each sample, batch by batch."""
+
+        def run(at_once: int) -> tuple[dict[str, float], list[Tensor]]:
+            losses: list[Tensor] = []
+            batches = in_order(split, at_once, self.device)
+            with autocast(self.device, self.config.precision):
+                return evaluate(model, batches, self.task, losses if each else None), losses
+
+        return self.portions.evaluate(run)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that this training is, between two messages; where it is trained is no part of it."""
+        return {
+            "steps": self.steps,
+            "begun": self.begun,
+            "model": all_tensors(self.model),
+            "average": None if self.average is None else all_tensors(self.average),
+            "random": random_states(self.device),
+        } | {name: part.state_dict() for name, part in self._stateful.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Stand where `state_dict` was taken, with the same settings and data."""
+        self.steps, self.begun = state["steps"], state["begun"]
+        load_all_tensors(self.model, state["model"])
+        if self.average is not None:
+            load_all_tensors(self.average, state["average"])
+        for name, part in self._stateful.items():
+            part.load_state_dict(state[name])
+        set_random_states(state["random"], self.device)
+
+    @property
+    def _stateful(self) -> dict[str, Any]:
+        """The parts that know their own state; the optimizer's goes in before the monitor looks at it."""
+        return {
+            "optimizer": self.optimizer,
+            "order": self.order,
+            "clock": self.clock,
+            "best": self.best,
+            "portions": self.portions,
+            "monitor": self.monitor,
+        }
 
     def finish(self) -> None:
         """Write the kept weights."""
@@ -194,74 +277,15 @@ class Training:
         return self.steps / self.steps_per_epoch
 
 
-class _Clock:
-    """Times the steps between two evaluations, and nothing but them."""
-
-    def __init__(self) -> None:
-        self._seconds, self._steps = 0.0, 0
-        self._started: float | None = None
-
-    def step(self) -> None:
-        """A step begins."""
-        self._steps += 1
-        if self._started is None:
-            self._started = time.perf_counter()
-
-    def stop(self) -> None:
-        """What follows is no step."""
-        if self._started is not None:
-            self._seconds += time.perf_counter() - self._started
-            self._started = None
-
-    def take(self) -> float:
-        """Seconds per step since the last take."""
-        seconds = self._seconds / self._steps
-        self._seconds, self._steps = 0.0, 0
-        return seconds
-
-
-class _Best:
-    """The evaluation to keep: the best one by a metric, or the last."""
-
-    def __init__(self, config: TrialConfig) -> None:
-        self._metric = config.best_by
-        self._sign = 1.0 if goal_of(config.best_by) == "minimize" else -1.0
-        self._last = config.keep == "last"
-        self._value = math.inf
-        self.weights: Weights | None = None
-        self.age = 0
-
-    def note(self, metrics: dict[str, float], model: nn.Module) -> None:
-        """Look at an evaluation; remember the weights when they are the ones to keep."""
-        value = self._sign * metrics.get(self._metric, math.inf)
-        better = value < self._value
-        self.age = 0 if better else self.age + 1
-        self._value = min(value, self._value)
-        if better or self._last:
-            self.weights = {name: tensor.to("cpu", copy=True) for name, tensor in model.state_dict().items()}
-
-
-def _check_fit(config: TrialConfig, shapes: Shapes) -> None:
-    """Raises: SettingError for settings that mean nothing for such data."""
-    mistakes: dict[str, str] = {}
-    known = metric_names(shapes.task, shapes.kind)
-    if config.best_by not in known:
-        mistakes["best_by"] = f"for a {shapes.task} of {shapes.kind} {unknown(config.best_by, known)}"
-    if config.augmentation != "none" and shapes.kind != "image":
-        mistakes["augmentation"] = (
-            f"{config.augmentation!r} is for images, but the data are {shapes.kind}; choose 'none'"
-        )
-    if config.label_smoothing and shapes.task == "regression":
-        mistakes["label_smoothing"] = "is for classes, but the task is a regression; choose 0"
-    if mistakes:
-        raise SettingError(mistakes)
-
-
-def _evaluations(config: TrialConfig, samples: int) -> int:
-    """Evaluations in an epoch; the same for every trial of a study, whatever its batch size."""
-    wanted = config.evaluations_per_epoch or round(samples / LONG_EPOCH)
-    return max(1, min(wanted, EVALUATIONS if config.evaluations_per_epoch is None else wanted))
-
-
-def _message_every(steps_per_evaluation: float) -> int:
-    return max(1, min(round(steps_per_evaluation / REPORTS), LONGEST_SILENCE))
+def _continued(training: Training, keeper: Keeper) -> Training:
+    """The training where its kept state has it; at its beginning where there is none that can be used."""
+    state = keeper.state()
+    if state is None:
+        return training
+    try:
+        training.load_state_dict(state)
+    except Exception as error:  # own code may be another by now, and half a state is none
+        keeper.refuse(error)
+        training.monitor.close()
+        return Training(training.config)
+    return training

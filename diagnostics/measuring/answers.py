@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, is_grad_enabled, nn
 from torch.compiler import is_compiling
 
-from diagnostics.measuring import sites
+from diagnostics.measuring import measures, sites
 from diagnostics.measuring.batch import parts
 from diagnostics.measuring.hooks import Guard, Staying
+from diagnostics.measuring.measures import Row
 from diagnostics.measuring.origin import bad_numbers, origin_of
 from diagnostics.measuring.probe import Probe
 
@@ -21,6 +23,9 @@ model masks answers with infinities on purpose (house rule)."""
 SETTLED, FEW = 100, 65_536
 """After so many sound passes in training mode, answers of at most so many numbers are looked at for NaN alone
 before the update, at half the price; for infinities when their loss turns out not to be finite."""
+
+NOTED = ("looks", "suspects", "trains", "_origin", "_alarms", "_may_look", "_unsettled")
+"""Plain attributes that outlast a step."""
 
 
 class AnswerWatch(Staying):
@@ -104,6 +109,17 @@ class AnswerWatch(Staying):
             return f"answer of {type(self._probe.model).__name__}: infinity in {of_all}"
         return "loss"
 
+    def state_dict(self) -> dict[str, Any]:
+        """What it has noted, between two steps."""
+        return {name: getattr(self, name) for name in NOTED} | {"passes": list(self._passes)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        for name in NOTED:
+            setattr(self, name, state[name])
+        self._passes, self._answers, self.newest = list(state["passes"]), None, None
+        self.expect(row=self._probe.armed)
+
     def close(self) -> None:
         """The hook off."""
         self._handle.remove()
@@ -137,6 +153,28 @@ class AnswerWatch(Staying):
         if answers is not None and not sites.is_transformed():
             self._answers = answers.detach()
             self._probe.replay(args, kwargs)
+
+
+def answer_row(loss: Tensor | float, answers: Tensor | None, target: Any, task: str) -> Row:
+    """What the answers look like, and how the loss compares with the plain one of the same answers."""
+    if answers is None or not answers.numel() or not answers.ndim:
+        return {}
+    comparable = task != "other" and isinstance(target, Tensor) and target.ndim
+    known: Tensor | None = target if comparable else None
+    axis = measures.unit_axis(answers, known)
+    row: Row = {**measures.answer_figures(answers, task == "classification", axis)}
+    if known is not None:
+        plain = measures.plain_loss(answers, known.to(answers.device), task)
+        ratio = math.nan if plain is None else torch.as_tensor(loss, device=plain.device) / plain
+        row["loss_ratio"] = torch.as_tensor(ratio).float().reshape(())
+    return row
+
+
+def width_of(answers: Tensor | None, target: Tensor | None) -> int | None:
+    """How many numbers the model answers for a sample, or a place of one."""
+    if answers is None or answers.ndim < 2:
+        return None
+    return answers.shape[measures.unit_axis(answers, target)]
 
 
 def _is_free_of_nan(answers: Tensor) -> bool:

@@ -48,6 +48,14 @@ class BatchWatch:
                 row |= self._classes_of(y, width) if whole else self._targets_of(y)
         return row
 
+    def state_dict(self) -> dict[str, Any]:
+        """The labels it has seen, added up."""
+        return {"counts": self._counts, "moments": self._moments}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self._counts, self._moments = state["counts"], state["moments"]
+
     def _classes_of(self, y: Tensor, width: int | None) -> Row:
         labels = y.flatten() if y.is_floating_point() else y.flatten().long()
         row: Row = {
@@ -61,8 +69,9 @@ class BatchWatch:
         usable = torch.isfinite(labels) & (labels >= 0) & (labels < classes)
         places = torch.where(usable, labels, torch.zeros_like(labels)).long()
         counts = torch.zeros(classes, device=y.device).index_add_(0, places, usable.float())
-        known = self._counts if self._counts is not None and self._counts.shape == counts.shape else 0
-        self._counts = counts + known
+        known = self._counts
+        fits = known is not None and known.shape == counts.shape
+        self._counts = counts + (known.to(counts.device) if known is not None and fits else 0)
         return row | {
             "y_entropy": _entropy(counts),
             "y_classes": (counts > 0).sum().float(),
@@ -83,6 +92,7 @@ class BatchWatch:
         }
         if self._moments is not None and self._moments[0].shape == mean.shape:
             before, about, m = self._moments  # parts of different means add up so, with all digits kept
+            before, about = before.to(mean.device), about.to(mean.device)
             squares = about + squares + (mean - before).square() * (n * m / (n + m))
             mean, n = before + (mean - before) * (n / (n + m)), n + m
         self._moments = (mean, squares, n)

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 PRESETS = {"light": 0.003, "normal": 0.01, "thorough": 0.05}
 """Budget by preset: the share of the training's time that rows may take."""
@@ -53,6 +53,19 @@ class Cadence(Protocol):
         ...
 
 
+@runtime_checkable
+class Continuable(Cadence, Protocol):
+    """A cadence that can go on in another process."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it stands, as plain numbers and lists."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Stand where `state_dict` says."""
+        ...
+
+
 @dataclass
 class Fixed:
     """Rows by the step alone, so that a training with the same seed has the same rows.
@@ -78,6 +91,14 @@ class Fixed:
 
     def done(self, measured: bool, steps: int = 1) -> None:
         """Nothing to learn from a step."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it stands."""
+        return {"next": self._next}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Stand where `state_dict` says."""
+        self._next = state["next"]
 
 
 class Adaptive:
@@ -137,8 +158,38 @@ class Adaptive:
             limit = ODD * self._usual
             self._spent += cost if cost <= limit else max(c for c in self._costs if c <= limit)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Where it stands."""
+        return {
+            "sure": self._sure.state_dict(),
+            "plain": list(self._plain),
+            "costs": list(self._costs),
+            "usual": self._usual,
+            "spent": self._spent,
+            "trained": self._trained,
+            "near": self._near,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Stand where `state_dict` says; the time since then does not count."""
+        self._sure.load_state_dict(state["sure"])
+        self._plain = deque(state["plain"], maxlen=PLAIN)
+        self._costs = deque(state["costs"], maxlen=MEASURED)
+        self._usual, self._spent, self._near = state["usual"], state["spent"], state["near"]
+        self._trained, self._last = state["trained"], self._clock()
+
     def _can_afford(self) -> bool:
         return self._spent + self._usual <= self._budget * self._trained
+
+
+def continuable(cadence: Cadence) -> Continuable:
+    """The same cadence. Raises: TypeError for one that cannot go on in another process."""
+    if isinstance(cadence, Continuable):
+        return cadence
+    raise TypeError(
+        f"the cadence {type(cadence).__name__} cannot be continued; give it state_dict and "
+        "load_state_dict, or use Fixed or Adaptive of diagnostics.measuring.cadence"
+    )
 
 
 def cadence_of(preset: str) -> Adaptive:

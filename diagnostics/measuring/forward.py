@@ -10,7 +10,7 @@ Notation
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -43,6 +43,8 @@ class ForwardProbe:
         self._samples: dict[str, int] = defaultdict(int)
         self._before: tuple[str, torch.Size] | None = None
         self._convolved = False  # by the newest layer: then the second axis counts the units
+        self._held: tuple[dict[str, Tensor], dict[str, int]] = ({}, {})  # fired and samples before the step
+        self.parts = 1  # in which the batch of a step goes through the model
         self.always = False  # look at passes without gradients as well
         self.order: list[str] = []
         self.layers: list[str] = []
@@ -52,12 +54,21 @@ class ForwardProbe:
 
     def attach(self) -> None:
         """Hooks on."""
+        self._held = (dict(self._fired), dict(self._samples))
         self._found.clear()
         self._before = None
         self._handles = [
             module.register_forward_hook(Hook(self._hook(name), self._guard, name))
             for name, module in self._leaves
         ]
+
+    def again(self, parts: int) -> None:
+        """The step is begun anew, in so many parts: what its passes have shown is forgotten."""
+        self.parts = parts
+        self._found.clear()
+        self._before = None
+        self._fired = dict(self._held[0])
+        self._samples = defaultdict(int, self._held[1])
 
     def detach(self) -> None:
         """Hooks off; nothing of the pass is kept alive."""
@@ -74,7 +85,32 @@ class ForwardProbe:
         }
         figures |= self._dead()
         self._found.clear()
+        self._held = (dict(self._fired), dict(self._samples))
         return {**self._without_head(figures)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it knows between two steps."""
+        return {
+            "fired": dict(self._fired),
+            "samples": dict(self._samples),
+            "convolved": self._convolved,
+            "order": list(self.order),
+            "layers": list(self.layers),
+            "activations": dict(self.activations),
+            "kinds": dict(self.kinds),
+            "normalised": list(self.normalised),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave; it looks at no step at the time."""
+        self._found.clear()
+        self._before = None
+        self._fired, self._samples = dict(state["fired"]), defaultdict(int, state["samples"])
+        self._held = (dict(self._fired), dict(self._samples))
+        self._convolved = state["convolved"]
+        self.order, self.layers = list(state["order"]), list(state["layers"])
+        self.activations, self.kinds = dict(state["activations"]), dict(state["kinds"])
+        self.normalised = list(state["normalised"])
 
     @property
     def head(self) -> str:
@@ -122,7 +158,7 @@ class ForwardProbe:
             self._watch_gradient(name, out)
 
     def _watch_gradient(self, name: str, out: Tensor) -> None:
-        samples, found = len(out), self._found["output_grad"][name]
+        samples, found = len(out) * self.parts, self._found["output_grad"][name]
 
         def look(g: Tensor) -> None:
             with torch.no_grad():
@@ -139,7 +175,9 @@ class ForwardProbe:
         self._found["zero_share"][name].append(1 - firings.sum() / a.numel())
         fired = firings > 0
         known = self._fired.get(name)
-        self._fired[name] = fired if known is None or known.shape != fired.shape else known | fired
+        if known is not None and known.shape == fired.shape:
+            fired = fired | known.to(fired.device)
+        self._fired[name] = fired
         places = a.numel() // max(1, len(a) * len(fired))
         self._samples[name] += len(a) * max(1, min(PLACES, places))
 

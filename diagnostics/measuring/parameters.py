@@ -69,6 +69,19 @@ class ParameterProbe:
         self.detach()
         self._pair = None
 
+    def state_dict(self) -> dict[str, Any]:
+        """What it knows between two steps: the order of the columns, and the first half of a pair."""
+        return {"names": list(self._all), "pair": self._pair}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave. Raises: KeyError for a parameter that the model lacks."""
+        self._all = {name: self._all[name] for name in state["names"]}
+        self._pair = None
+        if state["pair"] is not None:
+            *both, size = state["pair"]
+            g, u = ({n: x.to(self._all[n].device) for n, x in part.items()} for part in both)
+            self._pair = (g, u, size.to(next(iter(g.values()), size).device))
+
     def order(self, modules: Sequence[str]) -> None:
         """From now on the columns follow these modules; parameters of others come last."""
         place = {name: i for i, name in enumerate(modules)}

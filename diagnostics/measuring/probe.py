@@ -75,6 +75,23 @@ class Probe:
         self.disarm()
         self.parameters.forget()
 
+    def state_dict(self) -> dict[str, Any]:
+        """What it knows between two steps."""
+        return {
+            "armed": self.armed,
+            "paired": self.paired,
+            "forward": self.forward.state_dict(),
+            "parameters": self.parameters.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave: hooks on where the next step is to be looked at."""
+        self.disarm()
+        self.forward.load_state_dict(state["forward"])
+        self.parameters.load_state_dict(state["parameters"])
+        if state["armed"] or state["paired"]:
+            self.arm(whole=state["armed"])
+
     def facts(self) -> dict[str, float | int | str]:
         """What is known once a first row was taken."""
         probe = self.forward

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -60,6 +60,27 @@ class Recorder:
             new[name] = Series(np.array(steps), shaped, layers)
         self._rows.clear()
         return Signals(new, self.facts)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it needs to go on; the rows that no `take` has given yet are not among it."""
+        return {
+            "facts": dict(self.facts),
+            "every": {name: thinned.state_dict() for name, thinned in self._every.items()},
+            "columns": dict(self._columns),
+            "kept": dict(self._kept),
+            "newest": {name: list(numbers) for name, numbers in self._newest.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.facts = dict(state["facts"])
+        self._every = {name: Thinned() for name in state["every"]}
+        for name, thinned in self._every.items():
+            thinned.load_state_dict(state["every"][name])
+        self._columns = {name: tuple(columns) for name, columns in state["columns"].items()}
+        self._kept, self._newest = dict(state["kept"]), dict(state["newest"])
+        self._pending.clear()
+        self._rows.clear()
 
     def _unpack(self, step: int, layout: Layout, numbers: Sequence[float]) -> None:
         start = 0

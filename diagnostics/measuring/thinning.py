@@ -12,6 +12,8 @@ known live at a step is what a replay of the rows up to that step knows.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -66,6 +68,21 @@ class Thinned:
         if not rows:
             return Series(np.array([], np.int64), np.array([]))
         return Series(np.concatenate([t for t, _ in rows]), np.concatenate([x for _, x in rows]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it holds; the rows that no `take` has given yet are not among it."""
+        return {
+            "steps": np.concatenate([np.array([], np.int64), *self._steps]),
+            "values": np.concatenate([np.array([], np.float64), *self._values]),
+            "newest": self._newest,
+            "hit": self._hit,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        steps, values = np.asarray(state["steps"], np.int64), np.asarray(state["values"], np.float64)
+        self._steps, self._values = ([steps], [values]) if len(steps) else ([], [])
+        self._rows, self._newest, self._hit = [], state["newest"], state["hit"]
 
     def _check(self, t: Steps, x: Values) -> None:
         if t.ndim != 1 or t.shape != x.shape:

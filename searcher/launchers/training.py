@@ -70,9 +70,6 @@ def _start(job: Job) -> Iterator[Progress]:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    import torch
+    from trainers.memory import is_out_of_memory  # loads torch
 
-    signs = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "can't allocate memory")
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
-    )
+    return is_out_of_memory(error)

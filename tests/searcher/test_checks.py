@@ -44,6 +44,7 @@ def meant(**sections: Any) -> dict[str, str]:
             "there is no 'val_accuracy'; known: ",
         ),
         ({"train": {"learning_rate": 0.1}}, "space.learning_rate", "keep one of the two"),
+        ({"space": {"micro_batch": [4, 8]}}, "space.micro_batch", "one value in [train]"),
         ({"search": {"trials": 1, "sampler": "tep"}}, "search.sampler", "did you mean 'tpe'?"),
         ({"search": {"trials": 1, "pruner": "asah"}}, "search.pruner", "did you mean 'asha'?"),
         (
