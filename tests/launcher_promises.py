@@ -82,11 +82,13 @@ class Promises:
     SLOTS = 2
     HAS_WORKERS = True
 
-    def make(self, folder: Path) -> Launcher:
+    @classmethod
+    def make(cls, folder: Path) -> Launcher:
         raise NotImplementedError
 
     @pytest.fixture(scope="class")
-    def ground(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    @classmethod
+    def ground(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         """A working folder from which the trainers of these tests can be imported."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "path", [str(Path(__file__).parent), *sys.path])
@@ -94,8 +96,9 @@ class Promises:
             yield folder
 
     @pytest.fixture(scope="class")
-    def shared(self, ground: Path) -> Iterator[Launcher]:
-        launcher = self.make(ground)
+    @classmethod
+    def shared(cls, ground: Path) -> Iterator[Launcher]:
+        launcher = cls.make(ground)
         yield launcher
         launcher.close()
 

@@ -20,13 +20,15 @@ class TestInProcess(Promises):
     SLOTS = 1
     HAS_WORKERS = False
 
-    def make(self, folder: Path) -> Launcher:
+    @classmethod
+    def make(cls, folder: Path) -> Launcher:
         return LAUNCHERS["inprocess"](Site(folder))
 
 
 class TestLocal(WorkerPromises):
-    def make(self, folder: Path) -> Launcher:
-        return LAUNCHERS["local"](Site(folder, "cpu", self.SLOTS, sample_seconds=0.2))
+    @classmethod
+    def make(cls, folder: Path) -> Launcher:
+        return LAUNCHERS["local"](Site(folder, "cpu", cls.SLOTS, sample_seconds=0.2))
 
 
 class TestLimitedMemory(Promises):
@@ -34,8 +36,9 @@ class TestLimitedMemory(Promises):
 
     GB = 3.0
 
-    def make(self, folder: Path) -> Launcher:
-        return LAUNCHERS["local"](Site(folder, "cpu", self.SLOTS, memory_gb=self.GB, sample_seconds=0.2))
+    @classmethod
+    def make(cls, folder: Path) -> Launcher:
+        return LAUNCHERS["local"](Site(folder, "cpu", cls.SLOTS, memory_gb=cls.GB, sample_seconds=0.2))
 
     @pytest.mark.skipif(not LIMITED, reason="only Linux can limit the memory of a process")
     @pytest.mark.parametrize("by", ["numpy", "torch"])
