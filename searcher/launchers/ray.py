@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import sys
 import time
 from collections import deque
@@ -30,6 +31,9 @@ SILENCE_SECONDS = 10.0
 
 START_SECONDS = 120.0
 """How long the first actor may take to come up."""
+
+KNOCK_SECONDS = 5.0
+"""How long a cluster may take to be reached."""
 
 INSTALL = "the launcher 'ray' needs Ray, which is not installed; pip install 'searcher[ray]'"
 
@@ -217,6 +221,7 @@ def _connect(site: Site) -> tuple[Any, bool]:
     address = site.address or os.environ.get("RAY_ADDRESS")
     try:
         if address:
+            _knock(address)
             ray.init(address=address, log_to_driver=False)
         else:
             number = max(site.slots or 0, cores())
@@ -229,6 +234,13 @@ def _connect(site: Site) -> tuple[Any, bool]:
         advice = "; see 'ray status' there, and name another one with dispatch.address" if address else ""
         raise SearcherError(f"{where}: {what}{advice}") from error
     return ray, True
+
+
+def _knock(address: str) -> None:
+    """Raises: OSError when nobody listens at `HOST:PORT`; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "//" not in host:
+        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
 
 
 def _slots(site: Site, there: dict[str, float]) -> tuple[int, float]:
