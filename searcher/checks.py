@@ -12,7 +12,7 @@ from searcher.identity import MACHINE
 from searcher.launchers import LAUNCHERS
 from searcher.samplers import PRUNERS, SAMPLERS, build_pruner, build_sampler, options_of
 from searcher.space import conditions_first, count_points, distributions, find_cycle, unconditional
-from searcher.spec import Changes, Choices, StudySpec, read_spec, salvage
+from searcher.spec import Changes, Choices, Dispatch, StudySpec, read_spec, salvage
 from searcher.toml_lines import lines_of
 from trainers.choices import choices, unknown
 from trainers.config import SETTINGS, TrialConfig, check_setting, config_from, unknown_setting, uses_own_code
@@ -176,13 +176,24 @@ def _part(place: str, options: Mapping[str, Any], known: list[str], build: Calla
 def _dispatch(spec: StudySpec) -> Found:
     if spec.dispatch.launcher not in LAUNCHERS:
         yield "dispatch.launcher", unknown(spec.dispatch.launcher, LAUNCHERS)
+    yield from _dispatch_of(spec.dispatch)
     device = str(spec.fixed.get("device", "auto"))
-    if spec.trainer is None and spec.dispatch.launcher == "local" and device.startswith("cuda:"):
+    if spec.trainer is None and spec.dispatch.launcher in ("local", "ray") and device.startswith("cuda:"):
         yield (
             "train.device",
             f"{device!r} names one GPU, but each worker sees only its own: say 'cuda', and choose GPUs by "
             "CUDA_VISIBLE_DEVICES",
         )
+
+
+def _dispatch_of(dispatch: Dispatch) -> Found:
+    """Settings of `[dispatch]` that the launcher has no use for."""
+    if dispatch.launcher == "ray" and dispatch.devices is not None:
+        yield "dispatch.devices", "is for the launcher 'local': a Ray cluster gives out its devices by itself"
+    if dispatch.launcher == "ray" and dispatch.slots_per_device == "auto":
+        yield "dispatch.slots_per_device", "'auto' is for the launcher 'local'; give a number for 'ray'"
+    if dispatch.launcher != "ray" and dispatch.address is not None:
+        yield "dispatch.address", f"is for the launcher 'ray', but the launcher is {dispatch.launcher!r}"
 
 
 def _together(spec: StudySpec) -> Found:

@@ -15,8 +15,9 @@ from diagnostics import Signals
 from diagnostics.report import from_dict, to_dict
 from searcher.errors import StorageError
 from searcher.trial import Evaluation, Outcome, TrialResult
+from searcher.usage import read_usage, write_usage
 
-SIGNALS, FINDINGS, WEIGHTS = "signals.npz", "findings.json", "weights.pt"
+SIGNALS, FINDINGS, WEIGHTS, USAGE = "signals.npz", "findings.json", "weights.pt", "usage.csv"
 """The files of a trial's folder."""
 
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
@@ -37,7 +38,7 @@ def trial_folder(runs: Path, number: int) -> Path:
 
 
 def write_files(runs: Path, result: TrialResult) -> None:
-    """Write the signals and findings of a result into its trial's folder.
+    """Write the signals, findings and usage of a result into its trial's folder.
 
     Raises: StorageError when they cannot be written.
     """
@@ -46,6 +47,10 @@ def write_files(runs: Path, result: TrialResult) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         Signals(result.signals, {**result.signals.facts, **result.facts}).save(folder / SIGNALS)
         (folder / FINDINGS).write_text(json.dumps(to_dict(result.report), indent=1), encoding="utf-8")
+        if result.usage:
+            write_usage(folder / USAGE, result.usage)
+        else:
+            (folder / USAGE).unlink(missing_ok=True)  # of an attempt before
     except OSError as error:
         raise StorageError(
             f"the files of trial {result.number} cannot be written to {folder}: {error.strerror or error}; "
@@ -60,6 +65,19 @@ def with_signals(runs: Path, result: TrialResult) -> TrialResult:
         return replace(result, signals=Signals.load(trial_folder(runs, result.number) / SIGNALS))
     except UNREADABLE:
         return result
+
+
+def with_files(runs: Path, result: TrialResult) -> TrialResult:
+    """The result with its signals and its usage, as far as they can be read in its trial's folder."""
+    return with_usage(runs, with_signals(runs, result))
+
+
+def with_usage(runs: Path, result: TrialResult) -> TrialResult:
+    """The result with its usage from its trial's folder; without any when it cannot be read there."""
+    try:
+        return replace(result, usage=read_usage(trial_folder(runs, result.number) / USAGE))
+    except (OSError, ValueError):
+        return replace(result, usage=())
 
 
 def is_readable(file: Path) -> bool:

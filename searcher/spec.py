@@ -136,11 +136,31 @@ class Search(_Strict):
         return self
 
 
+def _read_sharing(raw: object) -> object:
+    is_number = isinstance(raw, int) and not isinstance(raw, bool) and raw >= 1
+    if raw is None or raw == "auto" or is_number:
+        return raw
+    raise ValueError(f"needs a whole number from 1, or 'auto', but got {raw!r}")
+
+
+def _read_devices(raw: object) -> object:
+    named = isinstance(raw, list) and raw and all(isinstance(name, str) and name for name in raw)
+    if raw is not None and not named:
+        raise ValueError(f"needs a list of names, such as ['0', '1'] or ['cpu'], but got {raw!r}")
+    if isinstance(raw, list) and "cpu" in raw and len(raw) > 1:
+        raise ValueError(f"'cpu' has to stand alone, but got {raw!r}; name GPUs, or 'cpu'")
+    return raw
+
+
 class Dispatch(_Strict):
     """Where trials are trained."""
 
     launcher: str = "local"
     slots: int | None = Field(default=None, ge=1)  # none: one per GPU, or one per core without a GPU
+    slots_per_device: Annotated[int | Literal["auto"] | None, BeforeValidator(_read_sharing)] = None
+    devices: Annotated[list[str] | None, BeforeValidator(_read_devices)] = None  # none: all there are
+    memory_gb: float | None = Field(default=None, gt=0)  # of the host, for one worker; none: no limit
+    address: str | None = None  # of a Ray cluster
 
 
 class StudySpec(_Strict):

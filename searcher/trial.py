@@ -14,6 +14,7 @@ import numpy as np
 from diagnostics import Finding, Report, Signals, Verdict, diagnose
 from diagnostics.diagnose import give_verdict, run_rules
 from searcher.spec import Metric
+from searcher.usage import Usage, UsageLog
 from trainers.progress import Progress
 
 Facts = dict[str, float | int | str]
@@ -45,7 +46,7 @@ class TrialResult:
     so); for a trial that was doomed or failed a finite stand-in. `values` maps the evaluations due so
     far to the objective then; `metrics` names all that was evaluated. `reason` says why the trial
     ended before its time and is empty when it did not; `detail` is a traceback or a log. `attempts`
-    lists why earlier attempts at it ended.
+    lists why earlier attempts at it ended. `usage` is what the worker took over time.
     """
 
     number: int
@@ -66,6 +67,7 @@ class TrialResult:
     seconds: float = 0.0
     ended_at: float = 0.0
     attempts: tuple[str, ...] = ()
+    usage: tuple[Usage, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -114,6 +116,7 @@ class TrialCourse:
         self._news: list[Signals] = []  # rows that are not yet among the signals
         self._judged_until = 0
         self.facts: Facts = {}
+        self.usage = UsageLog()
         self.values: dict[int, float] = {}
         self.best: Evaluation | None = None
         self.step = 0

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from searcher.usage import Usage
 from trainers.progress import Progress
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training to run: the trial's number, the trainer (None for the one that comes along) and
-    its flat settings."""
+    """One training to run: the trial's number, the trainer (None for the one that comes along), its flat
+    settings and the device memory it is predicted to take at most, in MB, where that is known."""
 
     number: int
     trainer: str | None
     settings: Mapping[str, Any]
+    memory_mb: float | None = None
 
 
 class End(StrEnum):
@@ -26,7 +28,7 @@ class End(StrEnum):
     FINISHED = "finished"  # the trainer had no more to say
     MISTAKE = "mistake"  # settings, data or own code that cannot work: the person has to mend it
     ERROR = "error"  # the trainer raised
-    OUT_OF_MEMORY = "out-of-memory"  # of the device
+    OUT_OF_MEMORY = "out-of-memory"  # of the device, or of the host memory a worker may take
     DIED = "died"  # the worker is gone
 
 
@@ -40,9 +42,15 @@ class Ended:
     detail: str = ""
 
 
+Body = Progress | Usage | Ended
+
+
 @dataclass(frozen=True)
 class Message:
-    """What a launcher brings: something that trial `number` said, in the order it was said."""
+    """What a launcher brings: something that trial `number` said, in the order it was said.
+
+    `Usage` comes from beside the training, every few seconds, and never after `Ended`.
+    """
 
     number: int
-    body: Progress | Ended
+    body: Body

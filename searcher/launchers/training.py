@@ -25,8 +25,11 @@ def run_job(job: Job) -> Iterator[Progress | Ended]:
         yield Ended(End.FINISHED)
 
 
-def is_fit(last: Progress | Ended) -> bool:
-    """Whether a process whose job ended so can take another: an error may have cost it its GPU context."""
+def is_fit(last: Progress | Ended | None) -> bool:
+    """Whether a process whose job ended so can take another: an error may have cost it its GPU context.
+
+    `last` is None for a job that was stopped.
+    """
     import torch
 
     failed = isinstance(last, Ended) and last.end is End.ERROR

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from searcher.spec import Choices, Range, StudySpec
+from searcher.tracking.usage_curves import SYSTEM
 
 MOST_TEXTS = 30
 """Texts that an axis can hold."""
@@ -38,7 +39,7 @@ BEST, FAILURES = "best_so_far", "failures_so_far"
 MOST_KEYS = 40
 """Metrics of an experiment that MLflow's pages handle well."""
 
-MOST_CURVES = MOST_KEYS - len(ONCE) - 2
+MOST_CURVES = MOST_KEYS - len(ONCE) - len(SYSTEM) - 2
 
 UNKNOWN_ONSET = -1.0
 """The onset step of a trial without a fatal finding."""
@@ -52,7 +53,7 @@ def name_in_record(name: str) -> str:
 def curve_name(metric: str) -> str:
     """The name of a metric's curve, apart from the figures that every trial has once."""
     name = name_in_record(metric)
-    return f"{name}_curve" if name in (*ONCE, BEST, FAILURES) else name
+    return f"{name}_curve" if name in (*ONCE, *SYSTEM.values(), BEST, FAILURES) else name
 
 
 def value_on_axis(setting: Range | Choices | None, value: Any, inactive: bool) -> Any:

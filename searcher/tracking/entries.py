@@ -13,7 +13,7 @@ from diagnostics.causes import flatten
 from diagnostics.report import to_markdown
 from searcher.colours import VERDICT_COLOUR
 from searcher.policy import first_cause
-from searcher.records import FINDINGS, SIGNALS, is_readable, trial_folder
+from searcher.records import FINDINGS, SIGNALS, USAGE, is_readable, trial_folder
 from searcher.settings import switched_off
 from searcher.spec import Metric, StudySpec
 from searcher.tracking.axes import (
@@ -25,6 +25,7 @@ from searcher.tracking.axes import (
     logarithms,
     value_on_axis,
 )
+from searcher.tracking.usage_curves import usage_curves
 from searcher.trial import Outcome, TrialResult
 from searcher.verify import NAMELESS, STUDY, Point, RunRecord
 from trainers.config import default_of
@@ -68,7 +69,7 @@ def study_record(spec: StudySpec, results: Sequence[TrialResult]) -> RunRecord:
 def trial_record(spec: StudySpec, result: TrialResult, curves: Sequence[str], runs: Path) -> RunRecord:
     """What the run of a finished trial should be: `result` with its signals, metrics with `curves`."""
     folder = trial_folder(runs, result.number)
-    files = frozenset(name for name in (SIGNALS, FINDINGS) if (folder / name).exists())
+    files = frozenset(name for name in (SIGNALS, FINDINGS, USAGE) if (folder / name).exists())
     if not result.signals and not is_readable(folder / SIGNALS):
         files -= {SIGNALS}
     return RunRecord(
@@ -77,7 +78,7 @@ def trial_record(spec: StudySpec, result: TrialResult, curves: Sequence[str], ru
         trial_params(spec, result),
         {KIND: "trial", NUMBER: str(result.number), **result_tags(result, curves)},
         once_per_run(result),
-        trial_curves(result, curves),
+        {**trial_curves(result, curves), **usage_curves(result)},
         files,
         digests(spec, result),
         shown=shown_tags(result),

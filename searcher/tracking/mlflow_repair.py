@@ -14,7 +14,7 @@ from searcher.tracking.belongings import Belongings, belongings, give, stranger_
 from searcher.tracking.entries import NOTE, NUMBER, PARENT
 from searcher.tracking.mlflow_sides import Recorded, Sides
 from searcher.tracking.mlflow_store import translated
-from searcher.tracking.mlflow_study import STUDIES, TRIALS, MlflowStudy, curve_points, now, points_of
+from searcher.tracking.mlflow_study import STUDIES, TRIALS, MlflowStudy, begun, curve_points, now, points_of
 from searcher.tracking.mlflow_tracker import log_models, rebuild
 from searcher.tracking.models import MODEL, copy_model, has_model, models_of, names_of_models
 from searcher.verify import STUDY, Difference, Mend, RunRecord, missing_points, missing_tags
@@ -114,7 +114,8 @@ class _Repair:
         once = {name: value for name, value in wanted.metrics.items() if name not in there.metrics}
         lacking = missing_points(wanted.curves, there.curves)
         known = {name: there.curves.get(name) or self._sides.points(run_id, name) for name in lacking}
-        points = curve_points(missing_points(wanted.curves, {**there.curves, **known}), ended)
+        began = None if result is None else begun(result)[1]
+        points = curve_points(missing_points(wanted.curves, {**there.curves, **known}), ended, began)
         study.write_points(run_id, [*points_of(once, 0, ended), *points])
         if wanted.files - there.files:
             self._log_files(number, run_id, wanted.files - there.files)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searcher.records import SIGNALS, WEIGHTS, is_readable, report_files, trial_folder, with_signals
+from searcher.records import SIGNALS, WEIGHTS, is_readable, report_files, trial_folder, with_files
 from searcher.spec import StudySpec
 from searcher.tracking.axes import BEST, FAILURES, admitted, curve_name
 from searcher.tracking.entries import (
@@ -22,6 +22,7 @@ from searcher.tracking.entries import (
 )
 from searcher.tracking.mlflow_study import REPORT, MlflowStudy, now
 from searcher.tracking.models import MODEL, has_model, names_of_models
+from searcher.tracking.usage_curves import SYSTEM
 from searcher.tracking.views import NAMES, VIEW_TAG, saved_views, state_of, tag_of
 from searcher.trial import Outcome, TrialResult
 from searcher.verify import RUNNING, STUDY, Difference, Point, RunRecord, differences
@@ -49,7 +50,7 @@ class Recorded:
 
     def whole(self, result: TrialResult) -> TrialResult:
         """A result with its signals, as far as they can be read."""
-        whole, file = with_signals(self.runs, result), trial_folder(self.runs, result.number) / SIGNALS
+        whole, file = with_files(self.runs, result), trial_folder(self.runs, result.number) / SIGNALS
         if not whole.signals and file.exists() and not is_readable(file):
             self.spoiled.add(file)
         return whole
@@ -129,7 +130,7 @@ class Sides:
         """Read what is there; of runs read before, points and files only where they were `changed` since."""
         known = {run_id: record for run_id, record in self.there.items() if run_id not in changed}
         self.there = {}
-        curves = set(map(curve_name, self.curves()))
+        curves = self._names()
         models = names_of_models(self._study.client, self._study.experiment)
         for run in self._study.search(""):
             if run.data.tags.get(KIND) in ("study", "trial"):
@@ -139,7 +140,11 @@ class Sides:
 
     def look(self, run_id: str) -> RunRecord:
         """One run as it is now, but for its models."""
-        return self._read(self._study.client.get_run(run_id), set(map(curve_name, self.curves())), None)
+        return self._read(self._study.client.get_run(run_id), self._names(), None)
+
+    def _names(self) -> set[str]:
+        """The metrics of trials that have points by step."""
+        return {*map(curve_name, self.curves()), *SYSTEM.values()}
 
     def points(self, run_id: str, name: str) -> list[Point]:
         """The points of a metric; of several at a step the one that was written last is the last."""

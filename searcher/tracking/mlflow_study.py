@@ -34,6 +34,7 @@ from searcher.tracking.entries import (
 )
 from searcher.tracking.environment import environment_tags, source_tags
 from searcher.tracking.mlflow_store import connect
+from searcher.tracking.usage_curves import SYSTEM
 from searcher.tracking.views import saved_views, tag_of
 from searcher.trial import TrialResult
 from searcher.verify import Curves, RunRecord
@@ -270,11 +271,19 @@ def points_of(metrics: Mapping[str, float], step: int, at: int) -> list[Metric]:
     return [Metric(name, value, at, step) for name, value in metrics.items() if math.isfinite(value)]
 
 
-def curve_points(curves: Curves, at: int) -> list[Metric]:
-    """The points of all curves, written `at` (milliseconds)."""
+def curve_points(curves: Curves, at: int, began: int | None = None) -> list[Metric]:
+    """The points of all curves, written `at` (milliseconds); those of usage when they were measured, for a
+    trial that `began` then."""
     from mlflow.entities import Metric
 
-    return [Metric(name, value, at, step) for name, points in curves.items() for step, value in points]
+    def moment(name: str, step: int) -> int:
+        return at if began is None or name not in SYSTEM.values() else began + 1000 * step
+
+    return [
+        Metric(name, value, moment(name, step), step)
+        for name, points in curves.items()
+        for step, value in points
+    ]
 
 
 def now() -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searcher.records import WEIGHTS, trial_folder, with_signals
+from searcher.records import WEIGHTS, trial_folder, with_files
 from searcher.spec import StudySpec
 from searcher.tracking.axes import BEST, FAILURES, curve_name
 from searcher.tracking.belongings import NOTHING, Belongings, give
@@ -31,6 +31,7 @@ from searcher.tracking.mlflow_store import translated
 from searcher.tracking.mlflow_study import TRIALS, MlflowStudy, begun, curve_points, now, points_of
 from searcher.tracking.models import has_model, log_model, names_of_models
 from searcher.tracking.tracker import Started
+from searcher.tracking.usage_curves import usage_curves
 from searcher.trial import Outcome, TrialResult, row_of
 
 if TYPE_CHECKING:
@@ -116,7 +117,9 @@ class MlflowTracker:
                 rebuild(self._study, result, self._runs)
             else:
                 record = trial_record(self._spec, result, self._study.admit(result.metrics), self._runs)
-                self._study.finish(record, result, child.take(), child.run, self._runs)
+                taken = curve_points(usage_curves(result), now(), begun(result)[1])
+                points = [*child.take(), *taken]
+                self._study.finish(record, result, points, child.run, self._runs)
             self._note(result)
 
     def forget(self, number: int) -> None:
@@ -159,7 +162,7 @@ class MlflowTracker:
         }
         for result in sorted(results, key=lambda result: result.ended_at):
             if result.number not in whole:
-                rebuild(study, with_signals(self._runs, result), self._runs)
+                rebuild(study, with_files(self._runs, result), self._runs)
             self._note(result, written)
 
     def _note(self, result: TrialResult, written: Mapping[str, Container[int]] | None = None) -> None:
@@ -196,7 +199,7 @@ def rebuild(study: MlflowStudy, result: TrialResult, runs: Path, kept: Belonging
     run = study.create(result.number, *begun(result), tags, kept.name)
     try:
         give(study, run, kept, record)
-        points = [*kept.points_beside(record), *curve_points(record.curves, now())]
+        points = [*kept.points_beside(record), *curve_points(record.curves, now(), begun(result)[1])]
         study.finish(replace(record, shown={}), result, points, run, runs)
     except BaseException:
         study.client.delete_run(run.run_id)  # half of it would pass for the better one
