@@ -15,3 +15,8 @@ def hide_passwords(text: str) -> str:
 def without_user(address: str) -> str:
     """An address for links: without a name and password."""
     return re.sub(r"^([A-Za-z][\w+.-]*://)[^\s/@]*@", r"\1", address)
+
+
+def is_shareable(store: str) -> bool:
+    """Whether several coordinators may run one study in the store at this address."""
+    return store.startswith("postgresql")

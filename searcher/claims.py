@@ -1,8 +1,8 @@
 """Whose trial is whose, when several coordinators run one study: claims, heartbeats and a lock between them.
 
 On a server (PostgreSQL) coordinators take turns by advisory locks, which the server lets go when the process
-that holds one is gone, however that ended. SQLite knows no such locks: there a file keeps a second coordinator
-away (`searcher/lock.py`), and every running trial that a new one finds is an orphan.
+that holds one is gone, however that ended. SQLite knows no such locks: there a file keeps a second
+coordinator away (`searcher/lock.py`), and every running trial that a new one finds is an orphan.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import sqlalchemy
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 from sqlalchemy import Connection, column, extract, func, select, table
+
+from searcher.addresses import is_shareable
 
 BEAT_SECONDS = 10.0
 """Between two signs of life of a running trial."""
@@ -138,11 +140,6 @@ class Among:
 def claims_for(storage: RDBStorage, study: str) -> Claims:
     """How coordinators of `study` share this store."""
     return Among(storage, study) if is_shareable(str(storage.url)) else Alone()
-
-
-def is_shareable(url: str) -> bool:
-    """Whether several coordinators may run one study in the store at `url`."""
-    return url.startswith("postgresql")
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def run_command(arguments: argparse.Namespace) -> int:
 
 def status_command(arguments: argparse.Namespace) -> int:
     """Every recorded study, or one, in a few lines."""
-    from searcher.store import load_study, recorded_name, recorded_names
+    from searcher.opening import load_study, recorded_name, recorded_names
     from searcher.summary import best_line, outcome_counts, verdict_counts
 
     names = [recorded_name(arguments.study)] if arguments.study else recorded_names(arguments.storage)
@@ -83,7 +83,7 @@ def status_command(arguments: argparse.Namespace) -> int:
 def show_command(arguments: argparse.Namespace) -> int:
     """A recorded study: its space and all of its trials."""
     from searcher.naming import short_settings
-    from searcher.store import load_study, recorded_name
+    from searcher.opening import load_study, recorded_name
     from searcher.views.fitting import Trimmed, roomy_console
     from searcher.views.tables import space_table, trials_table
 
@@ -101,8 +101,8 @@ def show_command(arguments: argparse.Namespace) -> int:
 
 def best_command(arguments: argparse.Namespace) -> int:
     """The best settings as TOML; with `--model` its weights too."""
+    from searcher.opening import load_study, recorded_name
     from searcher.records import WEIGHTS, trial_folder
-    from searcher.store import load_study, recorded_name
     from searcher.summary import best_line, best_result, sampled_of, settings_toml
 
     store = load_study(recorded_name(arguments.study), arguments.storage)
@@ -128,8 +128,8 @@ def diagnose_command(arguments: argparse.Namespace) -> int:
     """What recorded trainings suffered from: all trials of a study, one of them, or any run in MLflow."""
     if re.fullmatch("[0-9a-f]{32}", arguments.study):
         return _diagnose_run(arguments)
+    from searcher.opening import load_study, recorded_name
     from searcher.replay import replayed
-    from searcher.store import load_study, recorded_name
     from searcher.views.diagnosis import causes_table, trial_data, trial_text
     from searcher.views.fitting import Trimmed, roomy_console
 
@@ -184,8 +184,8 @@ def _trial(study: str, results: Sequence[TrialResult], number: int) -> TrialResu
 
 def report_command(arguments: argparse.Namespace) -> int:
     """What a study has taught, written into files."""
+    from searcher.opening import recorded_name
     from searcher.report.command import report_study
-    from searcher.store import recorded_name
 
     name = recorded_name(arguments.study)
     report_study(

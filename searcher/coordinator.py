@@ -4,49 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-from optuna import Trial
+from typing import TypeVar
 
 from diagnostics import Report
-from searcher.budget import exhausted, used_device_hours, used_hours
+from searcher.attempt import Attempt
+from searcher.books import Books
+from searcher.budget import exhausted, used_hours
+from searcher.claims import BEAT_SECONDS
 from searcher.errors import SearcherError, StorageError
-from searcher.events import Noted, StudyOpened, TrialEnded, TrialProgressed, TrialStarted, View
+from searcher.events import Noted, StudyOpened, TrialProgressed, TrialStarted, View
 from searcher.interrupts import Interrupts
 from searcher.launchers import Launcher
-from searcher.launchers.job import End, Ended, Job, Message
-from searcher.ledger import Ledger
+from searcher.launchers.job import End, Ended, Message
+from searcher.orders import Order, Orders
+from searcher.patience import Patience, patiently
 from searcher.policy import MISTAKE, finding_of, is_shown_first, may_retry, outcome_of, stop_reason
-from searcher.records import trial_folder, write_files
-from searcher.settings import job_settings, refused_settings, settings_of
-from searcher.space import Point, count_points
+from searcher.settings import job_of, refused_settings, settings_of
+from searcher.space import count_points
 from searcher.spec import StudySpec
 from searcher.store import StudyStore
 from searcher.tracking import BackgroundTracker, Started
-from searcher.trial import Outcome, TrialCourse, TrialResult
+from searcher.trial import Outcome, TrialCourse
+from searcher.usage import Usage
 from trainers.errors import SettingError
 from trainers.progress import Progress
 
 POLL_SECONDS = 0.1
 
+ORDERS_SECONDS = 1.0
+"""How often the store is asked what people want."""
 
-@dataclass
-class _Running:
-    """A trial that is being trained."""
+HOW = {End.FINISHED: "finished", End.TIMEOUT: "stopped"}
+"""How a training ended, for its report; else it failed."""
 
-    trial: Trial
-    point: Point
-    settings: Mapping[str, Any]
-    course: TrialCourse
-    started: float
-    attempts: tuple[str, ...]
+T = TypeVar("T")
 
 
 class Coordinator:
-    """One run of a study by one coordinator, the only writer of both stores."""
+    """One run of a study by one coordinator. It alone writes what it trains into both stores."""
 
     def __init__(
         self,
@@ -59,212 +57,243 @@ class Coordinator:
     ) -> None:
         self.spec = spec
         self.view = view
-        self.ledger = Ledger(spec.metric, runs)
         self.why = ""
         self._store = store
         self._launcher = launcher
         self._tracker = tracker
         self._runs = runs
-        self._running: dict[int, _Running] = {}
-        self._began = time.time()
+        self._books = Books(spec, store, tracker, view, runs, self._patiently)
+        self.ledger = self._books.ledger
+        self._running: dict[int, Attempt] = {}
+        self._held: Attempt | None = None  # asked, and waiting for room in the memory of a device
+        self._interrupts = Interrupts()
+        self._orders = Orders()
+        self._began = self._beat_at = self._ordered_at = time.time()
         self._hours_before = 0.0
         self._points = count_points(spec)
-        self._done_before = 0
         self._parking = False
 
     def run(self, interrupts: Interrupts) -> None:
         """Train until the budget is used or somebody interrupts."""
-        requeued = self._store.requeue_interrupted()
-        for result in self._store.results():
-            self.ledger.add(result)
+        self._interrupts = interrupts
+        with self._store.exclusive():
+            requeued = self._store.requeue_orphans()
+            if not (self._store.claims.shared and self._store.running()):
+                self._store.give_order(Order.GO_ON)
+        self._books.open()
         self._hours_before = used_hours(self.ledger.results)
-        self._done_before = len(self.ledger.results)
-        self._tracker.open(self.ledger.results)
         self.view(StudyOpened(self.spec, self._launcher.slots, tuple(self.ledger.results), requeued))
+        for note in self._launcher.notes:
+            self.view(Noted(note))
         try:
-            self._loop(interrupts)
+            self._loop()
         except BaseException as error:
             self.why = f"it could not go on: {(str(error).splitlines() or [type(error).__name__])[0]}"
             self._abandon_running()
             raise
 
-    def _loop(self, interrupts: Interrupts) -> None:
+    def _loop(self) -> None:
         while True:
             self._tracker.check()
-            self._fill(interrupts)
-            if not self._running:
+            self._obey()
+            self._stay_in_touch()
+            self._fill()
+            if self._is_over():
                 return
             for message in self._launcher.poll(POLL_SECONDS):
                 self._take(message)
-            if interrupts.parked and not self._parking:
+            for attempt in list(self._running.values()):
+                if (lost := attempt.patience.lost(time.time())) is not None:
+                    self._launcher.cancel(attempt.number)
+                    self._end(attempt, lost)
+            if self._interrupts.parked and not self._parking:
                 self._parking = True
                 self.view(Noted(_parking(len(self._running))))
-            if interrupts.at_once:
+            if self._interrupts.at_once:
                 self.why = "it was stopped; the trials that were running are queued again"
                 self._abandon_running()
                 return
 
-    def _fill(self, interrupts: Interrupts) -> None:
-        while len(self._running) < len(self._launcher.slots):
-            why = "it was parked" if interrupts.parked else self._budget_reached()
-            if why:
-                self.why = why
+    def _is_over(self) -> bool:
+        """Whether there is nothing left to do here; trials of other coordinators are waited for."""
+        if self._running or self._held or not self.why:
+            return False
+        if self._leaves or not self._store.claims.shared:
+            return True
+        with self._store.exclusive():
+            left = self._store.requeue_orphans() + self._store.running()
+        self._books.hear_of_others()
+        return not left
+
+    @property
+    def _leaves(self) -> str:
+        """Why no trial is begun any more, whatever is left of the budget; empty when that is not so."""
+        if self._interrupts.parked:
+            return "it was parked"
+        return "it was told to stop" if self._orders.order.stops else ""
+
+    def _obey(self) -> None:
+        """Do what people have told the study from elsewhere."""
+        now = time.time()
+        if now - self._ordered_at < ORDERS_SECONDS:
+            return
+        self._ordered_at = now
+        before, self._orders = self._orders.order, self._patiently(self._store.orders)
+        if self._orders.order is not before:
+            self.view(Noted(f"it was told to {self._orders.order}"))
+        if self._orders.order.at_once and self._running:
+            self._abandon_running()
+        for number, attempt in list(self._running.items()):
+            if who := self._orders.who_ended(number):
+                self._launcher.cancel(number)
+                self._finish(
+                    attempt, Outcome.PRUNED, self._books.judged(attempt, "stopped"), f"ended by {who}"
+                )
+
+    def _stay_in_touch(self) -> None:
+        """Show other coordinators that our trials are alive, and hear of theirs."""
+        now = time.time()
+        if self._store.claims.shared and now - self._beat_at >= BEAT_SECONDS:
+            self._beat_at = now
+            self._patiently(lambda: self._store.beat(self._running))
+            self._books.hear_of_others()
+
+    def _fill(self) -> None:
+        """Begin trials while there is room for them; `why` says what keeps us from it."""
+        if self._held is not None and self._launcher.fits(self._held.job):
+            held, self._held = self._held, None
+            self._launch(held)
+        while self._held is None and self._launcher.free > 0:
+            self.why = self._leaves
+            if self.why or self._orders.order.at_once or self._orders.order is Order.PAUSE:
                 return
-            self._start_next()
+            if not self._patiently(self._start_next):
+                return
 
     def _budget_reached(self) -> str:
         begun = len(self.ledger.results) + len(self._running)
+        if self._store.claims.shared:
+            begun = self._store.begun()
         now = time.time()
         hours = self._hours_before + (now - self._began) / 3600
-        running = sum(now - running.started for running in self._running.values()) / 3600
-        device_hours = used_device_hours(self.ledger.results) + running
-        return exhausted(self.spec.search, begun, hours, device_hours, self._points)
+        running = sum(now - attempt.patience.began for attempt in self._running.values()) / 3600
+        return exhausted(self.spec.search, begun, hours, self.ledger.device_hours + running, self._points)
 
-    def _start_next(self) -> None:
-        trial, point = self._store.ask()
+    def _start_next(self) -> bool:
+        """Ask for a trial and begin it; whether there was one."""
+        with self._store.exclusive():
+            self._store.requeue_orphans(besides=self._running)
+            self.why = self._budget_reached()
+            if self.why:
+                return False
+            trial, point = self._store.ask()
         refused = ""
         try:
             settings = settings_of(self.spec, point)
         except SettingError as error:
             settings, refused = refused_settings(self.spec, point), str(error)
-        running = _Running(
-            trial, point, settings, TrialCourse(self.spec.metric), time.time(), self._store.attempts(trial)
+        alike = self.ledger.alike(settings)
+        job = job_of(self.spec, trial.number, settings, self._runs, alike, len(self._launcher.slots))
+        course, earlier = TrialCourse(self.spec.metric), self._store.attempts(trial)
+        attempt = Attempt(
+            trial, point, settings, job, course, Patience.of(self.spec.dispatch, time.time()), earlier
         )
-        self._running[trial.number] = running
+        self._running[trial.number] = attempt
         self._tracker.start(Started(trial.number, settings, point.sampled))
         if refused:
-            self._end(running, Ended(End.MISTAKE, refused))
+            self._end(attempt, Ended(End.MISTAKE, refused))
+        elif self._launcher.fits(job):
+            self._launch(attempt)
         else:
-            self._launch(running)
+            self._held = attempt
+        return True
 
-    def _launch(self, running: _Running) -> None:
-        number = running.trial.number
-        settings = job_settings(self.spec, running.settings, trial_folder(self._runs, number))
-        slot = self._launcher.launch(Job(number, self.spec.trainer, settings))
-        self.view(TrialStarted(number, slot, running.point.sampled, running.attempts))
+    def _launch(self, attempt: Attempt) -> None:
+        attempt.patience = Patience.of(self.spec.dispatch, time.time())
+        slot = self._launcher.launch(attempt.job)
+        self.view(TrialStarted(attempt.number, slot, attempt.point.sampled, attempt.earlier))
 
     def _take(self, message: Message) -> None:
-        running = self._running.get(message.number)
-        if running is None:
+        attempt = self._running.get(message.number)
+        if attempt is None:
             return
         if isinstance(message.body, Ended):
-            self._end(running, message.body)
+            self._end(attempt, message.body)
+        elif isinstance(message.body, Usage):
+            attempt.course.usage.add(message.body)
         else:
-            self._follow(running, message.body)
+            self._follow(attempt, message.body)
 
-    def _follow(self, running: _Running, progress: Progress) -> None:
-        number, course = running.trial.number, running.course
+    def _follow(self, attempt: Attempt, progress: Progress) -> None:
+        number, course = attempt.number, attempt.course
+        attempt.patience.heard(time.time())
         reason = stop_reason(course.add(progress))
         if progress.metrics:
             self._tracker.evaluate(number, progress.step, progress.metrics)
         self.view(TrialProgressed(number, course, bool(progress.metrics)))
         if reason:
             self._launcher.cancel(number)
-            self._finish(running, Outcome.DOOMED, self._judged(running, "stopped"), reason)
-        elif progress.metrics and self._store.should_prune(running.trial, course.values):
+            self._finish(attempt, Outcome.DOOMED, self._books.judged(attempt, "stopped"), reason)
+        elif progress.metrics and self._store.should_prune(attempt.trial, course.values):
             self._launcher.cancel(number)
             pruner, value = self.spec.search.pruner.name, list(course.values.values())[-1]
             metric = self.spec.metric.name
             reason = (
                 f"pruned by {pruner} at epoch {course.epoch:.3g}: {metric} {value:.4g} is behind other trials"
             )
-            self._finish(running, Outcome.PRUNED, self._judged(running, "stopped"), reason)
+            self._finish(attempt, Outcome.PRUNED, self._books.judged(attempt, "stopped"), reason)
 
-    def _end(self, running: _Running, ended: Ended) -> None:
-        if is_shown_first(ended, running.attempts) and not self._trainable():
+    def _end(self, attempt: Attempt, ended: Ended) -> None:
+        if is_shown_first(ended, attempt.earlier) and not self._is_trainable:
             # Most likely it is not this trial's alone. When it is met again, the study goes on without it.
-            self._store.note_attempt(running.trial, MISTAKE + ended.cause)
+            self._store.note_attempt(attempt.trial, MISTAKE + ended.cause)
             raise SearcherError(ended.cause)
-        if may_retry(ended, running.attempts, self.spec.search.retries):
-            self._retry(running, ended)
+        if may_retry(ended, attempt.earlier, self.spec.search.retries):
+            self._retry(attempt, ended)
             return
-        course = running.course
-        report = self._judged(running, "finished" if ended.end is End.FINISHED else "failed")
-        finding = finding_of(ended, course.step)
+        course, has_value = attempt.course, attempt.course.value is not None
+        report = self._books.judged(attempt, HOW.get(ended.end, "failed"))
+        finding = finding_of(ended, course.step, has_value=has_value)
         if finding is not None:
             report = replace(report, findings=(finding, *report.findings))
-        outcome, reason = outcome_of(ended, report), ended.cause or stop_reason(report.findings)
+        outcome = outcome_of(ended, report, has_value=has_value)
+        reason = ended.cause or stop_reason(report.findings)
         if outcome is Outcome.COMPLETED and course.value is None:
-            outcome, reason = Outcome.DOOMED, self._no_value(course)
-        self._finish(running, outcome, report, reason, ended.detail)
+            outcome, reason = Outcome.DOOMED, self._books.no_value(course, trainable=self._is_trainable)
+        self._finish(attempt, outcome, report, reason, ended.detail)
 
-    def _judged(self, running: _Running, ended: str) -> Report:
-        """The last judgement: only it knows what other trials reached, so that stops can be repeated."""
-        return running.course.judged(ended, self.ledger.results)
-
-    def _retry(self, running: _Running, ended: Ended) -> None:
-        number = running.trial.number
-        running.attempts = self._store.note_attempt(running.trial, ended.cause)
-        running.course, running.started = TrialCourse(self.spec.metric), time.time()
-        self.view(Noted(f"trial {number}: {ended.cause}; it begins anew"))
+    def _retry(self, attempt: Attempt, ended: Ended) -> None:
+        number = attempt.number
+        attempt.earlier = self._patiently(lambda: self._store.note_attempt(attempt.trial, ended.cause))
+        attempt.course = TrialCourse(self.spec.metric)
+        self.view(Noted(f"trial {number}: {ended.cause}; it goes on from its last state, or begins anew"))
         self._tracker.forget(number)
-        self._launch(running)
-        self._tracker.start(Started(number, running.settings, running.point.sampled))
+        self._launch(attempt)
+        self._tracker.start(Started(number, attempt.settings, attempt.point.sampled))
 
     def _finish(
-        self, running: _Running, outcome: Outcome, report: Report, reason: str, detail: str = ""
+        self, attempt: Attempt, outcome: Outcome, report: Report, reason: str, detail: str = ""
     ) -> None:
-        course, now = running.course, time.time()
-        value = course.value
-        if outcome in (Outcome.DOOMED, Outcome.FAILED):
-            value = self._store.stand_in(course.values.values(), course.facts)
-        result = TrialResult(
-            number=running.trial.number,
-            settings=running.settings,
-            sampled=tuple(running.point.sampled),
-            inactive=running.point.inactive,
-            outcome=outcome,
-            report=report,
-            value=value,
-            values=course.values,
-            metrics=tuple(sorted(course.metrics_seen)),
-            best=course.best,
-            epochs=course.epoch,
-            reason=reason,
-            detail=detail,
-            signals=course.signals,
-            facts=course.facts,
-            seconds=now - running.started,
-            ended_at=now,
-            attempts=running.attempts,
-        )
-        write_files(self._runs, result)
-        self._store.tell(running.trial, result)
-        del self._running[result.number]
-        is_best = self.ledger.add(result)
-        self._tracker.end(result)
-        self.view(TrialEnded(result, is_best))
-        if (failure := self.ledger.common_failure) is not None:
-            raise SearcherError(
-                f"all trials failed the same way: {failure.reason}\n{failure.detail}".rstrip()
-            )
+        del self._running[attempt.number]
+        self._books.close(attempt, outcome, report, reason, detail)
 
-    def _trainable(self) -> bool:
-        """Whether any trial of this run was evaluated: then a mistake is that of one trial's settings.
-
-        Trials of earlier runs say nothing of the data and the own code as they are now.
-        """
-        return any(result.values for result in self.ledger.results[self._done_before :]) or any(
-            running.course.values for running in self._running.values()
-        )
-
-    def _no_value(self, course: TrialCourse) -> str:
-        metric = self.spec.metric.name
-        if metric in course.metrics_seen:
-            return f"{metric} was not finite at any evaluation"
-        if not self._trainable():
-            seen = ", ".join(sorted(course.metrics_seen)) or "nothing"
-            raise SearcherError(f"the metric {metric!r} was never reported; the trainer reported: {seen}")
-        return f"{metric} was never reported"
+    @property
+    def _is_trainable(self) -> bool:
+        """Whether any trial of this run was evaluated: then a mistake is that of one trial's settings."""
+        return self._books.has_values or any(attempt.course.values for attempt in self._running.values())
 
     def _abandon_running(self) -> None:
         """Put every running trial back into the queue."""
+        self._held = None
         for number in list(self._running):
             self._launcher.cancel(number)
             with contextlib.suppress(StorageError):  # the next run finds it running, and queues it then
                 self._store.requeue(number)
             self._tracker.forget(number)
             del self._running[number]
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        return patiently(call, lambda text: self.view(Noted(text)), lambda: self._interrupts.at_once)
 
 
 def _parking(running: int) -> str:

@@ -11,20 +11,22 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from searcher.addresses import is_shareable
 from searcher.errors import StorageError, StudyBusy
 
 
 @contextmanager
 def study_lock(runs: Path, name: str, storage: str) -> Iterator[None]:
     """Hold the study `name` for this process, by a file in its folder `runs` and, for SQLite, one beside
-    the store.
+    the store. In a store that coordinators share nothing is held.
 
     Raises: StudyBusy when another process holds it, StorageError when the folder cannot be written.
     """
     with ExitStack() as held:
         try:
             runs.mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(runs / "lock").acquire(timeout=0))
+            if not is_shareable(storage):
+                held.enter_context(FileLock(runs / "lock").acquire(timeout=0))
             database = sqlite_file(storage)
             if database is not None:
                 held.enter_context(beside(database, f".{name}.lock", wait=False))

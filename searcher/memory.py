@@ -28,6 +28,9 @@ SWITCHES = ("dropout", "momentum", "l1", "clip_norm", "ema_decay", "label_smooth
 
 KIND = "out-of-memory"
 
+Signature = tuple[tuple[str, str], ...]
+"""Names and values of settings."""
+
 
 def predicted_micro_batch(settings: Mapping[str, Any], results: Iterable[TrialResult]) -> int | None:
     """With how many samples at once a trial should begin, so that it need not run out of memory first.
@@ -69,7 +72,7 @@ def predicted_peak_mb(settings: Mapping[str, Any], results: Iterable[TrialResult
     return max(float(fixed + slope * wanted), 0.0) if slope > 0 else max(peaks.values())
 
 
-def signature(settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def signature(settings: Mapping[str, Any]) -> Signature:
     """What of the settings matters to the memory, but for the batch size: names and values, in order."""
     shaping = {name: value for name, value in settings.items() if name in SHAPING or name not in SETTINGS}
     switches = {name: bool(settings.get(name)) for name in SWITCHES}

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from searcher.errors import StorageError
 from searcher.launchers.job import End, Ended
+from searcher.spec import Dispatch
 
 SEVERAL = 10.0
 """A trial hangs when it has been silent for so many times its longest silence so far (house rule: an
@@ -39,6 +40,12 @@ class Patience:
     def __post_init__(self) -> None:
         self.heard_at = self.began
 
+    @classmethod
+    def of(cls, dispatch: Dispatch, now: float) -> Patience:
+        """That of a trial which begins now, as the study file has it."""
+        minutes = dispatch.timeout_minutes
+        return cls(now, None if minutes is None else 60 * minutes, 60 * dispatch.hang_minutes)
+
     def heard(self, now: float) -> None:
         """The trial said something. Before its first word it loads data: that silence tells nothing."""
         if self.messages:
@@ -49,11 +56,12 @@ class Patience:
     def lost(self, now: float) -> Ended | None:
         """How the trial has to be ended, if it has to."""
         if self.timeout is not None and now - self.began > self.timeout:
-            return Ended(End.TIMEOUT, f"it took longer than the {_span(self.timeout)} a trial may take")
+            cause = f"it took longer than the {_span(self.timeout)} a trial may take"
+            return Ended(End.TIMEOUT, cause, numbers={"seconds": now - self.began, "limit": self.timeout})
         silence, usual = now - self.heard_at, self.longest
         if self.messages > 1 and silence > max(self.least, SEVERAL * usual):
             cause = f"it said nothing for {_span(silence)}, and before never for longer than {_span(usual)}"
-            return Ended(End.HUNG, cause)
+            return Ended(End.HUNG, cause, numbers={"silence": silence, "longest_before": usual})
         return None
 
 

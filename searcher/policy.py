@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from diagnostics import Finding, Report, Severity, Verdict
 from diagnostics.causes import flatten
@@ -60,28 +60,44 @@ def _at(finding: Finding) -> str:
     return f"{finding.kind} at step {finding.step}: {finding.cause}"
 
 
-def outcome_of(ended: Ended, report: Report) -> Outcome:
-    """What the end of a trial's stream means for the search."""
+READ_LOG = "read the traceback or the worker's log in the trial's folder"
+
+SEEN: Mapping[End, tuple[str, str]] = {
+    End.OUT_OF_MEMORY: ("out-of-memory", "use a smaller batch size or a smaller model"),
+    End.DIED: ("crashed", READ_LOG),
+    End.ERROR: ("crashed", READ_LOG),
+    End.HUNG: ("hung", "look for a deadlock, such as in a data loader's workers; or raise hang_minutes"),
+    End.TIMEOUT: ("timeout", "train fewer epochs or a smaller model; or raise timeout_minutes"),
+}
+"""What a launcher saw of an end -> the kind of the finding, and its remedy."""
+
+
+def outcome_of(ended: Ended, report: Report, *, has_value: bool) -> Outcome:
+    """What the end of a trial's stream means for the search; `has_value` when it was evaluated before.
+
+    A trial that ran out of time would do so again: its best value so far counts, as after a pruning.
+    """
     if ended.end is End.FINISHED:
         return Outcome.DOOMED if report.fatal is not None else Outcome.COMPLETED
+    if ended.end is End.TIMEOUT:
+        return Outcome.PRUNED if has_value else Outcome.DOOMED
     return Outcome.DOOMED if ended.end is End.OUT_OF_MEMORY else Outcome.FAILED
 
 
-def finding_of(ended: Ended, step: int) -> Finding | None:
+def finding_of(ended: Ended, step: int, *, has_value: bool) -> Finding | None:
     """What the launcher saw of a training that did not run to its end, as a finding."""
-    if ended.end is End.OUT_OF_MEMORY:
-        remedy = "use a smaller batch size or a smaller model"
-        return Finding("out-of-memory", Severity.FATAL, step, {"step": step}, ended.cause, remedy)
-    if ended.end in (End.DIED, End.ERROR):
-        remedy = "read the traceback or the worker's log in the trial's folder"
-        return Finding("crashed", Severity.FATAL, step, {"step": step}, ended.cause, remedy)
-    return None
+    if ended.end not in SEEN:
+        return None
+    kind, remedy = SEEN[ended.end]
+    lesser = ended.end is End.TIMEOUT and has_value
+    severity = Severity.WARNING if lesser else Severity.FATAL
+    return Finding(kind, severity, step, {"step": step, **ended.numbers}, ended.cause, remedy)
 
 
 def may_retry(ended: Ended, attempts: Sequence[str], retries: int) -> bool:
     """Whether a trial may be tried again: only when what failed was not the trial itself."""
     deaths = [cause for cause in attempts if not cause.startswith(MISTAKE)]
-    return ended.end is End.DIED and len(deaths) < retries
+    return ended.end in (End.DIED, End.HUNG) and len(deaths) < retries
 
 
 def is_shown_first(ended: Ended, attempts: Sequence[str]) -> bool:

@@ -109,7 +109,7 @@ def verify_command(arguments: argparse.Namespace) -> int:
 
 def repair_command(arguments: argparse.Namespace) -> int:
     """Bring MLflow's record of a study to what Optuna's store knows: 0 when they agree then, else 1."""
-    from searcher.store import recorded_name
+    from searcher.opening import recorded_name
     from searcher.tracking import repair_record
 
     name = recorded_name(arguments.study)
@@ -129,7 +129,7 @@ def repair_command(arguments: argparse.Namespace) -> int:
 
 
 def _truth(arguments: argparse.Namespace, locked: bool = False) -> Recorded:
-    from searcher.store import load_study, recorded_name
+    from searcher.opening import load_study, recorded_name
     from searcher.summary import to_markdown
     from searcher.tracking import Recorded
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from searcher.identity import MACHINE
+from searcher.launchers.job import Job
+from searcher.memory import predicted_micro_batch, predicted_peak_mb
+from searcher.records import trial_folder
 from searcher.space import Point
 from searcher.spec import StudySpec
+from searcher.trial import TrialResult
 from trainers.config import SETTINGS, config_from, default_of
 
 
@@ -35,10 +39,27 @@ def switched_off(name: str) -> Any:
     return default_of(name) if name in SETTINGS else "none"
 
 
-def job_settings(spec: StudySpec, settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """What the worker gets: the settings, and where it finds its data and leaves its weights."""
+def job_of(
+    spec: StudySpec,
+    number: int,
+    settings: Mapping[str, Any],
+    runs: Path,
+    alike: Sequence[TrialResult],
+    slots: int,
+) -> Job:
+    """What the worker of a trial gets.
+
+    The settings, where it finds its data and leaves its files, how often it keeps its state, and what the
+    memory of trials that are `alike` says about its own.
+    """
+    folder = str(trial_folder(runs, number).resolve())
     machine = {name: value for name, value in spec.fixed.items() if name in MACHINE}
-    return {**settings, **machine, "folder": str(folder.resolve())}
+    if spec.trainer is not None:
+        return Job(number, spec.trainer, {**settings, **machine, "folder": folder})
+    dispatch, parts = spec.dispatch, predicted_micro_batch(settings, alike)
+    kept = {"save_every": dispatch.state_seconds, "state_mb": dispatch.states_gb * 1000 / max(slots, 1)}
+    ours = {**kept, **({} if parts is None else {"micro_batch": parts}), "folder": folder}
+    return Job(number, None, {**ours, **settings, **machine}, predicted_peak_mb(settings, alike))
 
 
 def _off(point: Point) -> dict[str, Any]:

@@ -161,6 +161,10 @@ class Dispatch(_Strict):
     devices: Annotated[list[str] | None, BeforeValidator(_read_devices)] = None  # none: all there are
     memory_gb: float | None = Field(default=None, gt=0)  # of the host, for one worker; none: no limit
     address: str | None = None  # of a Ray cluster
+    timeout_minutes: float | None = Field(default=None, gt=0)  # of one attempt at a trial
+    hang_minutes: float = Field(default=10.0, gt=0)  # the shortest silence that can be a hang
+    state_seconds: float = Field(default=60.0, gt=0)  # between two states of a trial on disk, at least
+    states_gb: float = Field(default=10.0, gt=0)  # all states of the running trials may take
 
 
 class StudySpec(_Strict):

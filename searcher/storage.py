@@ -12,8 +12,8 @@ import optuna
 import sqlalchemy
 from optuna.storages import RDBStorage
 
-from searcher.addresses import hide_passwords
-from searcher.claims import advisory_lock, is_shareable
+from searcher.addresses import hide_passwords, is_shareable
+from searcher.claims import advisory_lock
 from searcher.errors import StorageError
 from searcher.lock import beside, sqlite_file
 
@@ -27,10 +27,9 @@ logging.getLogger("alembic").setLevel(logging.WARNING)
 def open_storage(url: str) -> RDBStorage:
     """The store at `url`; SQLite with a write-ahead log and a long busy timeout."""
     sqlite = url.startswith("sqlite")
-    # a server may have been started again since a connection was last used
-    options: dict[str, Any] = (
-        {"connect_args": {"timeout": BUSY_SECONDS}} if sqlite else {"pool_pre_ping": True}
-    )
+    options: dict[str, Any] = {"pool_pre_ping": True}  # a server may have been started again meanwhile
+    if sqlite:
+        options = {"connect_args": {"timeout": BUSY_SECONDS}}
     file = sqlite_file(url)
     with beside(file) if file is not None else _alone_on(url):  # two that make its tables at once collide
         storage = RDBStorage(url, engine_kwargs=options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +12,15 @@ from searcher.environment import environment
 from searcher.events import Event, Noted, StudyLeft, TrialEnded, View
 from searcher.interrupts import Interrupts
 from searcher.launchers import LAUNCHERS, Launcher
+from searcher.launchers.site import Site
 from searcher.ledger import KEPT_WEIGHTS
 from searcher.lock import study_lock
+from searcher.opening import open_study
 from searcher.records import report_files
 from searcher.report.keeper import ReportKeeper
 from searcher.spec import StudySpec
-from searcher.store import open_study
 from searcher.summary import to_markdown
-from searcher.tracking import BackgroundTracker, MlflowTracker, NullTracker, usual_links
+from searcher.tracking import BackgroundTracker, KeptElsewhere, MlflowTracker, NullTracker, usual_links
 from searcher.trial import TrialResult, ranked
 
 WHOLE_AGAIN = "the MLflow record is up to date again"
@@ -47,11 +48,12 @@ def run_study(
     runs = places.runs / spec.name
     with study_lock(runs, spec.name, places.storage), contextlib.ExitStack() as stack:
         store = open_study(spec, places.storage)
+        stack.callback(store.claims.close)
         environment().keep(runs)
         device = str(spec.fixed.get("device", "auto"))
-        launcher = launcher or LAUNCHERS[spec.dispatch.launcher](spec.dispatch.slots, device, runs)
+        launcher = launcher or LAUNCHERS[spec.dispatch.launcher](Site.of(spec.dispatch, device, runs))
         stack.callback(launcher.close)
-        beside = _Beside(spec, places, view)
+        beside = _Beside(spec, places, view, store.claims.keeps_record)
         coordinator = Coordinator(spec, store, launcher, beside.tracker, beside.seen, runs)
         results = beside.results = coordinator.ledger.results
         with Interrupts() as interrupts:
@@ -67,7 +69,7 @@ def run_study(
 class _Beside:
     """What is kept beside the trials while they train: the record in MLflow, and the report."""
 
-    def __init__(self, spec: StudySpec, places: Places, view: View) -> None:
+    def __init__(self, spec: StudySpec, places: Places, view: View, keeps_record: Callable[[], bool]) -> None:
         self.results: Sequence[TrialResult] = ()
         self._spec = spec
         self._places = places
@@ -75,7 +77,8 @@ class _Beside:
         self._view = view
         uri = places.tracking
         self._recorder = MlflowTracker(spec, uri, self._runs) if uri else NullTracker()
-        self.tracker = BackgroundTracker(self._recorder)
+        self._keeps_record = keeps_record if uri else lambda: True
+        self.tracker = BackgroundTracker(self._recorder, self._keeps_record)
         self._keeper = ReportKeeper(spec, self._runs, self.tracker.report, self._views)
         self._is_behind = False
 
@@ -103,6 +106,8 @@ class _Beside:
     def _tell_of_gaps(self) -> None:
         """Once when the record cannot be written any more, and once when it is whole again."""
         failure = self.tracker.failure
+        if isinstance(failure, KeptElsewhere):
+            return
         if self.tracker.was_open and self._is_behind != (failure is not None):
             self._is_behind = failure is not None
             self._view(Noted(f"{failure}; it is tried again now and then" if failure else WHOLE_AGAIN))
@@ -113,9 +118,9 @@ class _Beside:
         end = (to_markdown(self._spec, self.results, why), [result.number for result in best])
         self.tracker.close(*end)
         if self.tracker.failure is not None and self.tracker.was_open:
-            second = BackgroundTracker(self._recorder)
+            second = BackgroundTracker(self._recorder, self._keeps_record)
             second.open(self.results)
             second.report(report_files(self._runs))
             second.close(*end)
-            if second.failure is not None:
+            if second.failure is not None and not isinstance(second.failure, KeptElsewhere):
                 self._view(Noted(str(second.failure)))

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from searcher.cli import main
+from searcher.opening import load_study
 from searcher.spec import read_spec
-from searcher.store import load_study
 from searcher.trial import TrialResult
 from trainers.data import forget_data
 

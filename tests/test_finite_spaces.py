@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from searcher.cli import main
-from searcher.store import load_study
+from searcher.opening import load_study
 
 TRAINER = """
 from trainers.progress import Progress

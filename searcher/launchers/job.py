@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -30,16 +30,19 @@ class End(StrEnum):
     ERROR = "error"  # the trainer raised
     OUT_OF_MEMORY = "out-of-memory"  # of the device, or of the host memory a worker may take
     DIED = "died"  # the worker is gone
+    HUNG = "hung"  # it said nothing for far too long
+    TIMEOUT = "timeout"  # it took longer than a trial may take
 
 
 @dataclass(frozen=True)
 class Ended:
     """The last message of a trial. `cause` is a sentence, empty when it finished; `detail` a
-    traceback or the end of the worker's log."""
+    traceback or the end of the worker's log; `numbers` are what was seen of it."""
 
     end: End
     cause: str = ""
     detail: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 Body = Progress | Usage | Ended

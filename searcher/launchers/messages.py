@@ -24,6 +24,7 @@ RECORDABLE = re.compile(r"[\w.\-: /]{1,250}", re.ASCII)
 
 NUMBERS = frozenset(
     (
+        *("micro_batch", "micro_batches", "micro_batch_norms", "out_of_memory_step", "evaluation_batch"),
         *("batch_norms", "batch_size", "clip_norm", "counted_from", "decoupled_decay", "dropout", "dropouts"),
         *(
             "epochs",

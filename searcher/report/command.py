@@ -9,10 +9,10 @@ from pathlib import Path
 from searcher.budget import exhausted, used_device_hours, used_hours
 from searcher.defaults import RUNS
 from searcher.errors import SearcherError, TrackingError
+from searcher.opening import load_study
 from searcher.report import RENDERERS, write
 from searcher.report.words import counted
 from searcher.space import count_points
-from searcher.store import load_study
 from trainers.choices import unknown
 
 SAYS = {

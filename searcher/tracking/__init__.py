@@ -1,6 +1,6 @@
 """The record of a study, beside Optuna's store. A new keeper is one class with the door of `Tracker`."""
 
-from searcher.tracking.background import BackgroundTracker
+from searcher.tracking.background import BackgroundTracker, KeptElsewhere
 from searcher.tracking.links import usual_links, view_links
 from searcher.tracking.mlflow_repair import repair_record, verify_record
 from searcher.tracking.mlflow_sides import Recorded
@@ -12,6 +12,7 @@ from searcher.tracking.tracker import NullTracker, Started, Tracker
 
 __all__ = [
     "BackgroundTracker",
+    "KeptElsewhere",
     "MlflowTracker",
     "NullTracker",
     "Recorded",

@@ -19,16 +19,26 @@ RETRY_SECONDS = 30.0
 Call = Callable[[], None]
 
 
+class KeptElsewhere(TrackingError):
+    """Another coordinator keeps the record."""
+
+
 class BackgroundTracker:
     """Passes every call on to `tracker`, in order, in one thread.
 
     A record that cannot be opened raises at the next call: the study has not really begun. Once it is open, a
     failure is kept in `failure` and the study goes on. The record is then opened again from time to time with
     all results (see `MlflowTracker.open`), and running trials are told anew: nothing is missed in the end.
+
+    Of several coordinators one writes the record; the others stand by in the same way, and one of them opens
+    it when `keeps_record` says that the first is gone.
     """
 
-    def __init__(self, tracker: Tracker, retry: float = RETRY_SECONDS) -> None:
+    def __init__(
+        self, tracker: Tracker, keeps_record: Callable[[], bool] = lambda: True, retry: float = RETRY_SECONDS
+    ) -> None:
         self._tracker = tracker
+        self._keeps_record = keeps_record
         self._retry = retry
         self._calls: queue.Queue[Call | None] = queue.Queue()
         self._results: list[TrialResult] = []
@@ -57,8 +67,11 @@ class BackgroundTracker:
 
         def call() -> None:
             try:
-                self._tracker.open(tuple(self._results))
+                self._open()
                 self.was_open = True
+            except KeptElsewhere:
+                self.was_open = True
+                raise
             finally:
                 self._begun.set()
 
@@ -122,12 +135,17 @@ class BackgroundTracker:
 
         return guarded
 
+    def _open(self) -> None:
+        if not self._keeps_record():
+            raise KeptElsewhere("another coordinator of this study keeps the record")
+        self._tracker.open(tuple(self._results))
+
     def _is_time(self) -> bool:
         return time.monotonic() - self._failed_at >= self._retry
 
     def _reopen(self) -> None:
         """Everything that was told up to now, the newest call among it, once more."""
-        self._tracker.open(tuple(self._results))
+        self._open()
         for calls in self._running.values():
             for call in calls:
                 call()

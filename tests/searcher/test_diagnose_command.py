@@ -17,8 +17,8 @@ from mlflow.entities import Metric
 from diagnostics import Signals
 from diagnostics.causes import flatten
 from diagnostics.report import from_dict, to_dict
+from searcher.opening import load_study
 from searcher.records import SIGNALS, trial_folder
-from searcher.store import load_study
 from searcher.summary import cause_of
 from searcher.tracking.run_curves import chosen
 from searcher.trial import TrialResult

@@ -86,15 +86,28 @@ def test_after_a_bad_verdict_a_remark_may_be_the_cause(verdict: Verdict) -> None
         (End.ERROR, Outcome.FAILED, Outcome.FAILED),
         (End.MISTAKE, Outcome.FAILED, Outcome.FAILED),
         (End.DIED, Outcome.FAILED, Outcome.FAILED),
+        (End.HUNG, Outcome.FAILED, Outcome.FAILED),
     ],
 )
-def test_outcomes(end: End, healthy: Outcome, fatal: Outcome) -> None:
-    assert outcome_of(Ended(end), WELL) is healthy
-    assert outcome_of(Ended(end), FATAL) is fatal
+@pytest.mark.parametrize("has_value", [True, False])
+def test_outcomes(end: End, healthy: Outcome, fatal: Outcome, has_value: bool) -> None:
+    assert outcome_of(Ended(end), WELL, has_value=has_value) is healthy
+    assert outcome_of(Ended(end), FATAL, has_value=has_value) is fatal
+
+
+def test_what_a_trial_reached_before_its_time_was_up_counts() -> None:
+    late = Ended(End.TIMEOUT, "it took too long", numbers={"seconds": 61.0, "limit": 60.0})
+    assert outcome_of(late, WELL, has_value=True) is Outcome.PRUNED
+    assert outcome_of(late, WELL, has_value=False) is Outcome.DOOMED
+    found, worse = (finding_of(late, 3, has_value=has_value) for has_value in (True, False))
+    assert found is not None and (found.severity, found.kind) == (Severity.WARNING, "timeout")
+    assert worse is not None and worse.severity is Severity.FATAL
+    assert found.evidence == {"step": 3, "seconds": 61.0, "limit": 60.0}
+    assert not may_retry(late, (), 5), "it would be too late again"
 
 
 def test_every_end_is_judged() -> None:
-    assert {outcome_of(Ended(end), WELL) for end in End} <= set(Outcome)
+    assert {outcome_of(Ended(end), WELL, has_value=True) for end in End} <= set(Outcome)
 
 
 @pytest.mark.parametrize(
@@ -103,12 +116,13 @@ def test_every_end_is_judged() -> None:
         (End.OUT_OF_MEMORY, "out-of-memory"),
         (End.DIED, "crashed"),
         (End.ERROR, "crashed"),
+        (End.HUNG, "hung"),
         (End.FINISHED, None),
         (End.MISTAKE, None),
     ],
 )
 def test_findings_of_the_launcher(end: End, kind: str | None) -> None:
-    found = finding_of(Ended(end, "its worker was killed"), 12)
+    found = finding_of(Ended(end, "its worker was killed"), 12, has_value=True)
     assert (None if found is None else found.kind) == kind
     if found is not None:
         assert found.kind in SEEN_BY_LAUNCHER
@@ -116,8 +130,8 @@ def test_findings_of_the_launcher(end: End, kind: str | None) -> None:
         assert found.remedy and found.evidence
 
 
-def test_only_a_dead_worker_is_retried_and_not_for_ever() -> None:
-    assert [end for end in End if may_retry(Ended(end), (), 1)] == [End.DIED]
+def test_only_a_dead_or_hanging_worker_is_retried_and_not_for_ever() -> None:
+    assert [end for end in End if may_retry(Ended(end), (), 1)] == [End.DIED, End.HUNG]
     assert may_retry(Ended(End.DIED), ("once",), 2)
     assert not may_retry(Ended(End.DIED), ("once", "twice"), 2)
     assert not may_retry(Ended(End.DIED), (), 0)

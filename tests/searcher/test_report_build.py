@@ -14,11 +14,11 @@ import pytest
 from made_up_study import Settings, made_up_study, never
 
 from diagnostics import Signals
+from searcher.opening import load_study
 from searcher.records import SIGNALS, trial_folder, write_files
 from searcher.report.numbers.build import build
 from searcher.report.numbers.cases import recorded_signals
 from searcher.report.study_report import StudyReport
-from searcher.store import load_study
 
 Call = Callable[..., Any]
 

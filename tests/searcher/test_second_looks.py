@@ -17,9 +17,9 @@ from diagnostics import Report, Verdict
 from searcher.errors import TrackingError
 from searcher.events import StudyOpened, TrialEnded
 from searcher.ledger import Ledger
+from searcher.opening import load_study
 from searcher.samplers import build_sampler
 from searcher.spec import Metric, StudySpec
-from searcher.store import load_study
 from searcher.study import Places, run_study
 from searcher.summary import best_result
 from searcher.tracking import MlflowTracker

@@ -15,10 +15,11 @@ import optuna
 import pytest
 
 from diagnostics import Finding, Report, Severity, Verdict
+from searcher.opening import load_study, open_study
 from searcher.samplers import SAMPLERS
 from searcher.space import Point
 from searcher.spec import StudySpec
-from searcher.store import StudyStore, load_study, open_study
+from searcher.store import StudyStore
 from searcher.trial import Evaluation, Outcome, TrialResult
 
 Make = Callable[..., StudySpec]
@@ -166,8 +167,8 @@ def test_trials_of_a_dead_coordinator_are_queued_again(make_spec: Make, url: str
     train(store)
     points = {trial.number: point for trial, point in (store.ask(), store.ask())}
     restarted = open_study(make_spec(), url)
-    assert restarted.requeue_interrupted() == 2
-    assert restarted.requeue_interrupted() == 0
+    assert restarted.requeue_orphans() == 2
+    assert restarted.requeue_orphans() == 0
     asked = {trial.number: point for trial, point in (restarted.ask(), restarted.ask())}
     assert asked == points
     assert restarted.ask()[0].number == 3
@@ -238,7 +239,7 @@ def test_an_interrupted_study_asks_what_an_uninterrupted_one_asks(
                 if number % 2:
                     store.ask()
                 store = open_study(spec, url)
-                store.requeue_interrupted()
+                store.requeue_orphans()
             asked.append(train(store, outcome))
         return asked
 

@@ -12,8 +12,9 @@ import pytest
 
 from diagnostics import Report, Verdict
 from searcher.errors import NotFound, StorageError, StudyChanged
+from searcher.opening import load_study, open_study, recorded_names
 from searcher.spec import StudySpec
-from searcher.store import StudyStore, load_study, open_study, recorded_names
+from searcher.store import StudyStore
 from searcher.trial import Outcome, TrialResult
 
 Make = Callable[..., StudySpec]

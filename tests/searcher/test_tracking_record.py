@@ -236,7 +236,7 @@ def test_the_report_is_kept_with_the_study(mixed: Path, record: Record, make_spe
 
 
 def spec_of(record: Record) -> StudySpec:
-    from searcher.store import load_study
+    from searcher.opening import load_study
 
     return load_study(record.experiment.name, "sqlite:///studies.db").spec
 

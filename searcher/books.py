@@ -1,0 +1,109 @@
+"""What trials came to, written down: in both stores, in their folders and in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from diagnostics import Report
+from searcher.attempt import Attempt
+from searcher.errors import SearcherError
+from searcher.events import Noted, TrialEnded, View
+from searcher.ledger import Ledger
+from searcher.policy import finding_of_memory
+from searcher.records import trial_folder, with_files, write_files
+from searcher.spec import StudySpec
+from searcher.store import StudyStore
+from searcher.tracking import BackgroundTracker, Started
+from searcher.trial import Outcome, TrialCourse
+from trainers.states import forget_state
+
+T = TypeVar("T")
+
+
+class Patiently(Protocol):
+    """Calls something that needs the store, and waits while that is away."""
+
+    def __call__(self, call: Callable[[], T]) -> T:
+        """What `call` gives."""
+        ...
+
+
+class Books:
+    """The results of a study, those of other coordinators among them."""
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        store: StudyStore,
+        tracker: BackgroundTracker,
+        view: View,
+        runs: Path,
+        patiently: Patiently,
+    ) -> None:
+        self.ledger = Ledger(spec.metric, runs)
+        self.has_values = False  # whether a trial of this run was evaluated; earlier runs say nothing of it
+        self._spec = spec
+        self._store = store
+        self._tracker = tracker
+        self._view = view
+        self._runs = runs
+        self._patiently = patiently
+
+    def open(self) -> None:
+        """Take in what was recorded before."""
+        for result in self._store.news():
+            self.ledger.add(result)
+        self._tracker.open(self.ledger.results)
+
+    def hear_of_others(self) -> None:
+        """Take in what other coordinators have recorded since."""
+        for result in self._patiently(self._store.news):
+            is_best = self.ledger.add(result)
+            sampled = {name: result.settings[name] for name in result.sampled}
+            self._tracker.start(Started(result.number, result.settings, sampled))
+            self._tracker.end(with_files(self._runs, result))
+            self._view(TrialEnded(result, is_best))
+
+    def judged(self, attempt: Attempt, ended: str) -> Report:
+        """The last judgement: only it knows what other trials reached, so that stops can be repeated."""
+        course = attempt.course
+        report = course.judged(ended, self.ledger.siblings(course.facts))
+        parts = finding_of_memory(course.facts)
+        return report if parts is None else replace(report, findings=(*report.findings, parts))
+
+    def close(self, attempt: Attempt, outcome: Outcome, report: Report, reason: str, detail: str) -> None:
+        """Write down how a trial ended. Raises: SearcherError when all trials have failed the same way."""
+        course, value = attempt.course, attempt.course.value
+        self.has_values = self.has_values or bool(course.values)
+        if outcome in (Outcome.DOOMED, Outcome.FAILED):
+            value = self._patiently(lambda: self._store.stand_in(course.values.values(), course.facts))
+        result = attempt.result(outcome, report, value, reason, detail)
+        write_files(self._runs, result)
+        if not self._patiently(lambda: self._store.tell(attempt.trial, result)):
+            self._tracker.forget(result.number)
+            self._view(Noted(f"trial {result.number} was taken over by another coordinator"))
+            return
+        forget_state(trial_folder(self._runs, result.number))
+        is_best = self.ledger.add(result)
+        self._tracker.end(result)
+        self._view(TrialEnded(result, is_best))
+        if (failure := self.ledger.common_failure) is not None:
+            raise SearcherError(
+                f"all trials failed the same way: {failure.reason}\n{failure.detail}".rstrip()
+            )
+
+    def no_value(self, course: TrialCourse, *, trainable: bool) -> str:
+        """Why a training that ran to its end has no value.
+
+        Raises: SearcherError when the metric is likely misspelt: no trial has ever reported it.
+        """
+        metric = self._spec.metric.name
+        if metric in course.metrics_seen:
+            return f"{metric} was not finite at any evaluation"
+        if not trainable:
+            seen = ", ".join(sorted(course.metrics_seen)) or "nothing"
+            raise SearcherError(f"the metric {metric!r} was never reported; the trainer reported: {seen}")
+        return f"{metric} was never reported"
