@@ -20,14 +20,14 @@ from searcher.interrupts import Interrupts
 from searcher.launchers import Launcher
 from searcher.launchers.job import End, Ended, Message
 from searcher.orders import Order, Orders
-from searcher.patience import Patience, patiently
+from searcher.patience import patiently
 from searcher.policy import MISTAKE, finding_of, is_shown_first, may_retry, outcome_of, stop_reason
 from searcher.settings import job_of, refused_settings, settings_of
 from searcher.space import count_points
 from searcher.spec import StudySpec
 from searcher.store import StudyStore
 from searcher.tracking import BackgroundTracker, Started
-from searcher.trial import Outcome, TrialCourse
+from searcher.trial import Outcome
 from searcher.usage import Usage
 from trainers.errors import SettingError
 from trainers.progress import Progress
@@ -194,10 +194,7 @@ class Coordinator:
             settings, refused = refused_settings(self.spec, point), str(error)
         alike = self.ledger.alike(settings)
         job = job_of(self.spec, trial.number, settings, self._runs, alike, len(self._launcher.slots))
-        course, earlier = TrialCourse(self.spec.metric), self._store.attempts(trial)
-        attempt = Attempt(
-            trial, point, settings, job, course, Patience.of(self.spec.dispatch, time.time()), earlier
-        )
+        attempt = Attempt(self.spec, trial, point, settings, job, self._store.attempts(trial))
         self._running[trial.number] = attempt
         self._tracker.start(Started(trial.number, settings, point.sampled))
         if refused:
@@ -209,7 +206,7 @@ class Coordinator:
         return True
 
     def _launch(self, attempt: Attempt) -> None:
-        attempt.patience = Patience.of(self.spec.dispatch, time.time())
+        attempt.begin()
         slot = self._launcher.launch(attempt.job)
         self.view(TrialStarted(attempt.number, slot, attempt.point.sampled, attempt.earlier))
 
@@ -265,7 +262,6 @@ class Coordinator:
     def _retry(self, attempt: Attempt, ended: Ended) -> None:
         number = attempt.number
         attempt.earlier = self._patiently(lambda: self._store.note_attempt(attempt.trial, ended.cause))
-        attempt.course = TrialCourse(self.spec.metric)
         self.view(Noted(f"trial {number}: {ended.cause}; it goes on from its last state, or begins anew"))
         self._tracker.forget(number)
         self._launch(attempt)
