@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from diagnostics import Report
 from searcher.attempt import Attempt
+from searcher.budget import exhausted, used_hours
 from searcher.errors import SearcherError
 from searcher.events import Noted, TrialEnded, View
 from searcher.ledger import Ledger
 from searcher.policy import finding_of_memory
 from searcher.records import trial_folder, with_files, write_files
+from searcher.space import count_points
 from searcher.spec import StudySpec
 from searcher.store import StudyStore
 from searcher.tracking import BackgroundTracker, Started
@@ -51,12 +54,26 @@ class Books:
         self._view = view
         self._runs = runs
         self._patiently = patiently
+        self._points = count_points(spec)
+        self._began, self._hours_before = time.time(), 0.0
 
     def open(self) -> None:
         """Take in what was recorded before."""
         for result in self._store.news():
             self.ledger.add(result)
+        self._hours_before = used_hours(self.ledger.results)
         self._tracker.open(self.ledger.results)
+
+    def count(self, running: Collection[object]) -> int:
+        """How many trials were begun, with those that are `running`."""
+        return len(self.ledger.results) + len(running)
+
+    def budget_reached(self, begun: int, running: Iterable[Attempt]) -> str:
+        """Which budget is used, in words, once so many trials were `begun`; empty when none is."""
+        now = time.time()
+        hours = self._hours_before + (now - self._began) / 3600
+        device_hours = self.ledger.device_hours + sum(now - one.patience.began for one in running) / 3600
+        return exhausted(self._spec.search, begun, hours, device_hours, self._points)
 
     def hear_of_others(self) -> None:
         """Take in what other coordinators have recorded since."""

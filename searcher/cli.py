@@ -17,13 +17,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser.print_help()
         return 2
-    from searcher import commands, record_commands
+    from searcher import commands, control_commands, record_commands
     from searcher.errors import SearcherError
     from trainers.errors import TrainerError
 
     try:
         name = f"{arguments.command}_command"
-        command = getattr(commands, name, None) or getattr(record_commands, name)
+        modules = (commands, record_commands, control_commands)
+        command = next(getattr(module, name) for module in modules if hasattr(module, name))
         return int(command(arguments))
     except (SearcherError, TrainerError) as error:
         print(f"searcher: {error}", file=sys.stderr)
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_report(commands)
 
     _add_record(commands)
+    _add_control(commands)
     return parser
 
 
@@ -160,13 +162,35 @@ def _add_record(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         )
 
 
+def _add_control(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    pause = commands.add_parser("pause", help="tell a running study to begin no more trials")
+    resume = commands.add_parser("resume", help="tell a paused study to go on")
+    stop = commands.add_parser("stop", help="tell a running study, or one of its trials, to end")
+    enqueue = commands.add_parser("enqueue", help="queue a point that a study shall try next")
+    for command in (pause, resume, stop, enqueue):
+        command.add_argument("study", metavar="STUDY", help="the name of a recorded study")
+        _add_storage(command)
+    for command in (pause, stop):
+        command.add_argument(
+            "--now", action="store_true", help="put running trials back into the queue, not waiting for them"
+        )
+    stop.add_argument("--trial", type=int, metavar="N", help="end this trial alone; what it reached counts")
+    enqueue.add_argument(
+        "values", metavar="NAME=VALUE", nargs="+", help="settings of the space; the others are sampled"
+    )
+
+
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trials", type=int, metavar="N", help="trials the study has in all")
     parser.add_argument("--hours", type=float, metavar="H", help="hours the study may take in all")
     parser.add_argument("--name", metavar="NAME", help="record the study under another name")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the search")
     parser.add_argument("--slots", type=int, metavar="N", help="trials at once (one per GPU or core)")
-    parser.add_argument("--launcher", metavar="NAME", help="where trials train: local or inprocess")
+    parser.add_argument("--slots-per-device", metavar="N", help="trials at once on each GPU, or 'auto'")
+    parser.add_argument("--devices", metavar="LIST", help="GPUs to use, such as 0,1, or cpu (default: all)")
+    parser.add_argument("--memory-gb", type=float, metavar="GB", help="host memory a worker may take")
+    parser.add_argument("--launcher", metavar="NAME", help="where trials train: local, inprocess or ray")
+    parser.add_argument("--address", metavar="ADDRESS", help="of the Ray cluster to join, for --launcher ray")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a fixed setting; may be repeated"
     )

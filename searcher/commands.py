@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import sys
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from rich.text import Text
 
 from searcher.defaults import RUNS, STORAGE, TRACKING
 from searcher.errors import NotFound, SearcherError
+from searcher.pairs import pairs_of
 
 if TYPE_CHECKING:
     from searcher.trial import TrialResult
@@ -204,9 +204,16 @@ def _changes(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """What the options change in the study file: section -> setting -> value."""
     given = {
         "": {"name": arguments.name},
-        "train": {**_settings(arguments.set), "data_dir": arguments.data_dir},
+        "train": {**pairs_of(arguments.set, "--set"), "data_dir": arguments.data_dir},
         "search": {"trials": arguments.trials, "hours": arguments.hours, "seed": arguments.seed},
-        "dispatch": {"slots": arguments.slots, "launcher": arguments.launcher},
+        "dispatch": {
+            "slots": arguments.slots,
+            "launcher": arguments.launcher,
+            "slots_per_device": _number_or_text(arguments.slots_per_device),
+            "devices": None if arguments.devices is None else arguments.devices.split(","),
+            "memory_gb": arguments.memory_gb,
+            "address": arguments.address,
+        },
     }
     return {
         section: {name: value for name, value in values.items() if value is not None}
@@ -214,18 +221,8 @@ def _changes(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     }
 
 
-def _settings(pairs: list[str]) -> dict[str, Any]:
-    """`NAME=VALUE` pairs; a value that is not TOML is taken as text."""
-    settings: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise SearcherError(f"--set takes NAME=VALUE, such as --set epochs=3, but got {pair!r}")
-        try:
-            settings[name] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            settings[name] = value
-    return settings
+def _number_or_text(given: str | None) -> int | str | None:
+    return int(given) if given is not None and given.isdigit() else given
 
 
 def _print_end(spec: Any, results: Any, arguments: argparse.Namespace, tracking: str | None) -> None:

@@ -12,7 +12,6 @@ from typing import TypeVar
 from diagnostics import Report
 from searcher.attempt import Attempt
 from searcher.books import Books
-from searcher.budget import exhausted, used_hours
 from searcher.claims import BEAT_SECONDS
 from searcher.errors import SearcherError, StorageError
 from searcher.events import Noted, StudyOpened, TrialProgressed, TrialStarted, View
@@ -20,10 +19,9 @@ from searcher.interrupts import Interrupts
 from searcher.launchers import Launcher
 from searcher.launchers.job import End, Ended, Message
 from searcher.orders import Order, Orders
-from searcher.patience import patiently
+from searcher.patience import Pace, patiently
 from searcher.policy import MISTAKE, finding_of, is_shown_first, may_retry, outcome_of, stop_reason
 from searcher.settings import job_of, refused_settings, settings_of
-from searcher.space import count_points
 from searcher.spec import StudySpec
 from searcher.store import StudyStore
 from searcher.tracking import BackgroundTracker, Started
@@ -34,8 +32,8 @@ from trainers.progress import Progress
 
 POLL_SECONDS = 0.1
 
-ORDERS_SECONDS = 1.0
-"""How often the store is asked what people want."""
+LOOK_SECONDS = 1.0
+"""How often the store is asked what people want, and a shared one for what others have left to do."""
 
 HOW = {End.FINISHED: "finished", End.TIMEOUT: "stopped"}
 """How a training ended, for its report; else it failed."""
@@ -68,9 +66,9 @@ class Coordinator:
         self._held: Attempt | None = None  # asked, and waiting for room in the memory of a device
         self._interrupts = Interrupts()
         self._orders = Orders()
-        self._began = self._beat_at = self._ordered_at = time.time()
-        self._hours_before = 0.0
-        self._points = count_points(spec)
+        self._beats, self._looks = Pace(BEAT_SECONDS), Pace(LOOK_SECONDS)
+        self._asks, self._questions = Pace(LOOK_SECONDS), Pace(LOOK_SECONDS)
+        self._in_doubt = False  # whether an ask has failed, which may have begun a trial
         self._parking = False
 
     def run(self, interrupts: Interrupts) -> None:
@@ -81,7 +79,6 @@ class Coordinator:
             if not (self._store.claims.shared and self._store.running()):
                 self._store.give_order(Order.GO_ON)
         self._books.open()
-        self._hours_before = used_hours(self.ledger.results)
         self.view(StudyOpened(self.spec, self._launcher.slots, tuple(self.ledger.results), requeued))
         for note in self._launcher.notes:
             self.view(Noted(note))
@@ -120,8 +117,9 @@ class Coordinator:
             return False
         if self._leaves or not self._store.claims.shared:
             return True
-        with self._store.exclusive():
-            left = self._store.requeue_orphans() + self._store.running()
+        if not self._questions.is_due():
+            return False
+        left = self._patiently(self._store.left_to_others)
         self._books.hear_of_others()
         return not left
 
@@ -134,10 +132,8 @@ class Coordinator:
 
     def _obey(self) -> None:
         """Do what people have told the study from elsewhere."""
-        now = time.time()
-        if now - self._ordered_at < ORDERS_SECONDS:
+        if not self._looks.is_due():
             return
-        self._ordered_at = now
         before, self._orders = self._orders.order, self._patiently(self._store.orders)
         if self._orders.order is not before:
             self.view(Noted(f"it was told to {self._orders.order}"))
@@ -152,9 +148,7 @@ class Coordinator:
 
     def _stay_in_touch(self) -> None:
         """Show other coordinators that our trials are alive, and hear of theirs."""
-        now = time.time()
-        if self._store.claims.shared and now - self._beat_at >= BEAT_SECONDS:
-            self._beat_at = now
+        if self._store.claims.shared and self._beats.is_due():
             self._patiently(lambda: self._store.beat(self._running))
             self._books.hear_of_others()
 
@@ -163,6 +157,8 @@ class Coordinator:
         if self._held is not None and self._launcher.fits(self._held.job):
             held, self._held = self._held, None
             self._launch(held)
+        if self.why and self._store.claims.shared and not self._asks.is_due():
+            return  # the budget was used a moment ago
         while self._held is None and self._launcher.free > 0:
             self.why = self._leaves
             if self.why or self._orders.order.at_once or self._orders.order is Order.PAUSE:
@@ -170,23 +166,18 @@ class Coordinator:
             if not self._patiently(self._start_next):
                 return
 
-    def _budget_reached(self) -> str:
-        begun = len(self.ledger.results) + len(self._running)
-        if self._store.claims.shared:
-            begun = self._store.begun()
-        now = time.time()
-        hours = self._hours_before + (now - self._began) / 3600
-        running = sum(now - attempt.patience.began for attempt in self._running.values()) / 3600
-        return exhausted(self.spec.search, begun, hours, self.ledger.device_hours + running, self._points)
-
     def _start_next(self) -> bool:
         """Ask for a trial and begin it; whether there was one."""
         with self._store.exclusive():
-            self._store.requeue_orphans(besides=self._running)
-            self.why = self._budget_reached()
+            if self._store.claims.shared or self._in_doubt:
+                self._store.requeue_orphans(besides=self._running)
+            begun = self._store.begun() if self._store.claims.shared else self._books.count(self._running)
+            self.why = self._books.budget_reached(begun, self._running.values())
             if self.why:
                 return False
+            self._in_doubt = True
             trial, point = self._store.ask()
+            self._in_doubt = False
         refused = ""
         try:
             settings = settings_of(self.spec, point)

@@ -42,6 +42,16 @@ def study_lock(runs: Path, name: str, storage: str) -> Iterator[None]:
         yield
 
 
+def is_held(name: str, storage: str) -> bool:
+    """Whether a process runs the study `name` of this SQLite store."""
+    database = sqlite_file(storage)
+    try:
+        with beside(database, f".{name}.lock", wait=False) if database is not None else nullcontext():
+            return False
+    except Timeout:
+        return True
+
+
 @contextmanager
 def beside(file: Path, suffix: str = ".lock", wait: bool = True) -> Iterator[None]:
     """Hold a lock file beside `file`. Where none can be written nothing is held: whoever goes on to

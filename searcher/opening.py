@@ -11,7 +11,7 @@ from optuna.storages import RDBStorage
 from searcher.addresses import hide_passwords
 from searcher.errors import NotFound, StudyChanged
 from searcher.identity import changes_between
-from searcher.lock import sqlite_file
+from searcher.lock import is_held, sqlite_file
 from searcher.samplers import build_sampler
 from searcher.space import distributions, unconditional
 from searcher.spec import StudySpec, parse_spec, read_spec
@@ -71,6 +71,11 @@ def load_study(name: str, url: str) -> StudyStore:
                 "record"
             )
         return StudyStore(study, storage, parse_spec(json.loads(study.user_attrs[SPEC]), name))
+
+
+def is_run(store: StudyStore, url: str) -> bool:
+    """Whether a coordinator runs the study now."""
+    return bool(store.running()) if store.claims.shared else is_held(store.spec.name, url)
 
 
 def recorded_names(url: str) -> list[str]:

@@ -65,6 +65,22 @@ class Patience:
         return None
 
 
+class Pace:
+    """Says now and then that it is time for something: at most once in `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = time.monotonic() + seconds
+
+    def is_due(self) -> bool:
+        """Whether it is time; if so, the next time is `seconds` away."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
+
+
 def patiently(call: Callable[[], T], tell: Callable[[str], None], gives_up: Callable[[], bool]) -> T:
     """What `call` gives; while the store is away it is called again, and somebody is told once.
 

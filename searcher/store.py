@@ -104,10 +104,16 @@ class StudyStore:
             trials = self._study.get_trials(deepcopy=False)
         return sum(trial.state is not TrialState.WAITING for trial in trials)
 
-    def running(self) -> int:
-        """How many trials are running, here and elsewhere."""
+    def running(self) -> list[int]:
+        """The numbers of the trials that are running, here and elsewhere."""
         with translated(self._storage.url):
-            return len(self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+            trials = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return [trial.number for trial in trials]
+
+    def left_to_others(self) -> int:
+        """How many trials other coordinators are running, or have left behind."""
+        with self.exclusive():
+            return self.requeue_orphans() + len(self.running())
 
     def news(self) -> list[TrialResult]:
         """The results of trials that were finished since the last call, ours left out."""

@@ -29,6 +29,18 @@ def slow(settings: Mapping[str, Any]) -> Iterator[Progress]:
     yield from quick(settings, pause=0.2)
 
 
+def lingering(settings: Mapping[str, Any]) -> Iterator[Progress]:
+    """One evaluation soon, and then nothing for long: the first trial waits to be ended."""
+    first = not Path("lingered").exists()
+    Path("lingered").touch()
+    for progress in quick(settings):
+        yield progress
+        if first:
+            for _ in range(600):
+                time.sleep(0.1)
+                yield Progress(progress.step, progress.epoch, EPOCHS)
+
+
 def kills_its_worker_once(settings: Mapping[str, Any]) -> Iterator[Progress]:
     """Dies by SIGKILL in the middle of its first attempt at each point."""
     mark = Path(f"mark-{settings['learning_rate']}")
