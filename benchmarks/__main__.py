@@ -10,7 +10,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread on both sides, before torch is loaded
 
-from benchmarks import control, doors, machine, probe, step, tracking
+from benchmarks import control, doors, machine, probe, scale, step, tracking
 from benchmarks.rows import Result, to_markdown, to_text
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -51,6 +51,7 @@ def _benchmarks(full: bool, device: str) -> list[Callable[[], Result]]:
         lambda: probe.measure(device),
         tracking.measure,
         lambda: control.measure(history),
+        scale.measure,
     ]
     return [*chosen, lambda: tracking.measure(over_http=True)] if full else chosen
 

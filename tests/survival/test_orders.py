@@ -125,6 +125,7 @@ def test_orders_that_cannot_be_followed(
 ) -> None:
     folder = write_study(trials=1)
     monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(Path(__file__).parent)
     assert main(["run", "study.toml", "--launcher", "inprocess", "--no-tracking"]) == 0
     for words, sentence in WRONG:
         capsys.readouterr()
