@@ -157,8 +157,8 @@ def result(points: list[Point]) -> Result:
     about = (
         f"A study with a do-nothing trainer through {SLOTS} simulated slots, on SQLite, with successive "
         "halving, no MLflow, no report. “Ours” is the coordinator's CPU time per trial without the sampler's "
-        f"ask, which is “bare”; over {WINDOW} trials near the end of each length; TPE asks {BY_TPE} on top of "
-        "it. The ratio is the growth of the first over that of the second, since the shorter study. The memory "
+        f"ask, which is “bare”; over {WINDOW} trials near the end of each length; TPE asks {BY_TPE} on top. "
+        "The ratio is the growth of the first over that of the second, since the shorter study. The memory "
         "is that of the process."
     )
     return Result("Scale: the coordinator of a long study", about, rows)
