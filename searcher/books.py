@@ -92,7 +92,7 @@ class Books:
         return report if parts is None else replace(report, findings=(*report.findings, parts))
 
     def close(self, attempt: Attempt, outcome: Outcome, report: Report, reason: str, detail: str) -> None:
-        """Write down how a trial ended. Raises: SearcherError when all trials have failed the same way."""
+        """Write down how a trial ended."""
         course, value = attempt.course, attempt.course.value
         self.has_values = self.has_values or bool(course.values)
         if outcome in (Outcome.DOOMED, Outcome.FAILED):
@@ -107,6 +107,9 @@ class Books:
         is_best = self.ledger.add(result)
         self._tracker.end(result)
         self._view(TrialEnded(result, is_best))
+
+    def check(self) -> None:
+        """Raises: SearcherError when all trials have failed the same way."""
         if (failure := self.ledger.common_failure) is not None:
             raise SearcherError(
                 f"all trials failed the same way: {failure.reason}\n{failure.detail}".rstrip()

@@ -261,8 +261,9 @@ class Coordinator:
     def _finish(
         self, attempt: Attempt, outcome: Outcome, report: Report, reason: str, detail: str = ""
     ) -> None:
-        del self._running[attempt.number]
         self._books.close(attempt, outcome, report, reason, detail)
+        del self._running[attempt.number]
+        self._books.check()
 
     @property
     def _is_trainable(self) -> bool:
