@@ -43,7 +43,7 @@ class StudyStore:
 
     def __init__(self, study: optuna.Study, storage: RDBStorage, spec: StudySpec) -> None:
         self.spec = spec
-        self.claims = claims_for(storage, study.study_name)
+        self.claims = claims_for(storage, study.study_name, spec.dispatch.grace_seconds)
         self._study = study
         self._storage = storage
         self._id = storage.get_study_id_from_name(study.study_name)
@@ -77,7 +77,7 @@ class StudyStore:
     def requeue(self, number: int) -> None:
         """Put a running trial of ours back into the queue: the next `ask` gives it again, as it was."""
         with self.exclusive():
-            if self._is_ours(number):
+            if self.is_ours(number):
                 self._requeue(number)
 
     def ask(self) -> tuple[Trial, Point]:
@@ -93,10 +93,16 @@ class StudyStore:
             self._board.begin(trial.number)
             return trial, suggest(trial, self.spec)
 
-    def beat(self, numbers: Iterable[int]) -> None:
-        """These trials of ours are alive."""
+    def beat(self, numbers: Iterable[int]) -> list[int]:
+        """We are alive, and so are these trials; those among them that are ours no longer."""
         with translated(self._storage.url):
-            self.claims.beat([self._trial_id(number) for number in numbers])
+            ours = {number: self.is_ours(number) for number in numbers}
+            self.claims.beat([self._trial_id(number) for number, is_ours in ours.items() if is_ours])
+            return [number for number, is_ours in ours.items() if not is_ours]
+
+    def is_ours(self, number: int) -> bool:
+        """Whether nobody has taken the running trial over, believing that we are gone."""
+        return not self.claims.shared or self._is_owned(number, finished=False)
 
     def begun(self) -> int:
         """How many trials were ever begun and not put back, here and elsewhere."""
@@ -144,9 +150,15 @@ class StudyStore:
         return stand_in(known, own, facts, self.spec.metric)
 
     def tell(self, trial: Trial, result: TrialResult) -> bool:
-        """Write the result of a trial, with which it is finished; False when it is ours no longer."""
+        """Write the result of a trial, with which it is finished; False when it is ours no longer.
+
+        It may be told again, when it is not known whether it was written.
+        """
         with self.exclusive():
-            if not self._is_ours(trial.number):
+            if self.claims.shared and self._is_owned(trial.number, finished=True):
+                self._told.add(trial.number)
+                return True
+            if not self.is_ours(trial.number):
                 return False
             trial_id = self._trial_id(trial.number)
             values = dict(result.values)
@@ -204,12 +216,12 @@ class StudyStore:
             trials = self._study.get_trials(deepcopy=False, states=states)
         return [(trial.number, point_of(trial.params, self.spec)) for trial in trials]
 
-    def _is_ours(self, number: int) -> bool:
-        """Whether nobody has taken the trial over, believing that we are gone."""
-        if not self.claims.shared:
-            return True
-        trial = self._storage.get_trial(self._trial_id(number))
-        return trial.state is TrialState.RUNNING and trial.user_attrs.get(OWNER) == self.claims.me
+    def _is_owned(self, number: int, *, finished: bool) -> bool:
+        """Whether we were the last to run the trial, and it is still running, or is `finished`."""
+        with translated(self._storage.url):
+            trial = self._storage.get_trial(self._trial_id(number))
+        is_so = trial.state.is_finished() if finished else trial.state is TrialState.RUNNING
+        return is_so and trial.user_attrs.get(OWNER) == self.claims.me
 
     def _requeue(self, number: int) -> None:
         self._storage.set_trial_state_values(self._trial_id(number), TrialState.WAITING)
