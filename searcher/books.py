@@ -17,8 +17,8 @@ from searcher.policy import finding_of, finding_of_memory, outcome_of, stop_reas
 from searcher.records import trial_folder, with_files, write_files
 from searcher.spec import StudySpec
 from searcher.store import StudyStore
-from searcher.tracking import BackgroundTracker, Started
-from searcher.trial import Outcome, TrialCourse
+from searcher.tracking import BackgroundTracker
+from searcher.trial import Outcome, TrialCourse, TrialResult
 from trainers.states import forget_state
 
 HOW = {End.FINISHED: "finished", End.TIMEOUT: "stopped"}
@@ -64,13 +64,15 @@ class Books:
 
     def hear_of_others(self) -> None:
         """Take in what other coordinators have recorded since."""
-        if not self._store.claims.shared:
-            return
-        for result in self._patiently(self._store.news):
+        self._take_in()
+
+    def _take_in(self, *own: TrialResult) -> None:
+        """Take in a result of our own and those of others, in the order in which they were told."""
+        news = self._patiently(self._store.news) if self._store.claims.shared else []
+        others = [with_files(self._runs, result) for result in news]
+        for result in sorted([*own, *others], key=lambda result: result.ended_at):
             is_best = self.ledger.add(result)
-            sampled = {name: result.settings[name] for name in result.sampled}
-            self._tracker.start(Started(result.number, result.settings, sampled))
-            self._tracker.end(with_files(self._runs, result))
+            self._tracker.end(result)
             self._view(TrialEnded(result, is_best))
 
     def judged(self, attempt: Attempt, ended: str) -> Report:
@@ -106,13 +108,12 @@ class Books:
             value = self._patiently(lambda: self._store.stand_in(course.values.values(), course.facts))
         result = attempt.result(outcome, report, value, reason, detail)
         write_files(self._runs, result)
-        if not self._patiently(lambda: self._store.tell(attempt.trial, result)):
+        told = self._patiently(lambda: self._store.tell(attempt.trial, result))
+        if told is None:
             self.give_up(result.number)
             return
-        forget_state(trial_folder(self._runs, result.number))
-        is_best = self.ledger.add(result)
-        self._tracker.end(result)
-        self._view(TrialEnded(result, is_best))
+        forget_state(trial_folder(self._runs, told.number))
+        self._take_in(told)
         if (failure := self.ledger.common_failure) is not None:
             raise SearcherError(
                 f"all trials failed the same way: {failure.reason}\n{failure.detail}".rstrip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +27,9 @@ from searcher.trial import Outcome, TrialResult
 
 SPEC, RESULT, ATTEMPTS = "searcher:spec", "searcher:result", "searcher:attempts"
 """Where, among the attributes of a study and a trial, our own record is kept."""
+
+TICK = 1e-3
+"""Seconds between the ends of two trials that were told one after the other, at least."""
 
 STATE = {
     Outcome.COMPLETED: TrialState.COMPLETE,
@@ -49,6 +53,8 @@ class StudyStore:
         self._id = storage.get_study_id_from_name(study.study_name)
         self._trial_ids: dict[int, int] = {}
         self._told: set[int] = set()  # numbers of the trials whose results are known here
+        self._unheard: list[TrialResult] = []  # of others, seen and not asked for yet
+        self._newest = 0.0  # when the last trial ended that is known here
 
     @cached_property
     def _board(self) -> PruningBoard:
@@ -116,14 +122,20 @@ class StudyStore:
             return len(self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
 
     def news(self) -> list[TrialResult]:
-        """The results of trials that were finished since the last call, ours left out."""
+        """The results of trials that were finished since the last call, ours left out, as they ended."""
+        self._look()
+        results, self._unheard = self._unheard, []
+        return sorted(results, key=lambda result: result.ended_at)
+
+    def _look(self) -> None:
         with translated(self._storage.url):
             trials = self._study.get_trials(deepcopy=False)
         fresh = [t for t in trials if t.number not in self._told and t.state.is_finished()]
         results = [result for trial in fresh if (result := _result(trial)) is not None]
         self._told |= {result.number for result in results}
         self._board.learn([trial for trial in fresh if trial.number in self._told])
-        return results
+        self._unheard += results
+        self._newest = max([self._newest, *(result.ended_at for result in results)])
 
     def attempts(self, trial: Trial) -> tuple[str, ...]:
         """Why earlier attempts at this trial ended."""
@@ -149,17 +161,20 @@ class StudyStore:
         known = [trial.value for trial in trials if trial.value is not None]
         return stand_in(known, own, facts, self.spec.metric)
 
-    def tell(self, trial: Trial, result: TrialResult) -> bool:
-        """Write the result of a trial, with which it is finished; False when it is ours no longer.
+    def tell(self, trial: Trial, result: TrialResult) -> TrialResult | None:
+        """Write the result of a trial, with which it is finished; as it was written, None when the trial is
+        ours no longer. It may be told again, when it is not known whether it was written.
 
-        It may be told again, when it is not known whether it was written.
+        Trials end in the order in which they are told, whatever the clocks of other machines say.
         """
         with self.exclusive():
-            if self.claims.shared and self._is_owned(trial.number, finished=True):
-                self._told.add(trial.number)
-                return True
+            if self.claims.shared:
+                if (told := self._told_before(result)) is not None:
+                    return told
+                self._look()
+                result = replace(result, ended_at=max(result.ended_at, self._newest + TICK))
             if not self.is_ours(trial.number):
-                return False
+                return None
             trial_id = self._trial_id(trial.number)
             values = dict(result.values)
             if result.outcome is Outcome.DOOMED:
@@ -175,7 +190,17 @@ class StudyStore:
             self._storage.set_trial_user_attr(trial_id, RESULT, to_record(result))
             self._study.tell(trial, result.value if state is TrialState.COMPLETE else None, state)
             self._told.add(trial.number)
-            return True
+            self._newest = result.ended_at
+            return result
+
+    def _told_before(self, result: TrialResult) -> TrialResult | None:
+        """The result as we have written it already, if we have, without having had an answer."""
+        if not self._is_owned(result.number, finished=True):
+            return None
+        self._told.add(result.number)
+        self._unheard = [other for other in self._unheard if other.number != result.number]
+        written = _result(self._storage.get_trial(self._trial_id(result.number)))
+        return result if written is None else replace(result, ended_at=written.ended_at)
 
     def orders(self) -> Orders:
         """What people want of the study."""
