@@ -13,15 +13,19 @@ from searcher.attempt import Attempt
 from searcher.budget import exhausted, used_hours
 from searcher.errors import SearcherError
 from searcher.events import Noted, TrialEnded, View
+from searcher.launchers.job import End, Ended
 from searcher.ledger import Ledger
-from searcher.policy import finding_of_memory
+from searcher.policy import finding_of, finding_of_memory, outcome_of, stop_reason
 from searcher.records import trial_folder, with_files, write_files
 from searcher.space import count_points
 from searcher.spec import StudySpec
 from searcher.store import StudyStore
-from searcher.tracking import BackgroundTracker, Started
-from searcher.trial import Outcome, TrialCourse
+from searcher.tracking import BackgroundTracker
+from searcher.trial import Outcome, TrialCourse, TrialResult
 from trainers.states import forget_state
+
+HOW = {End.FINISHED: "finished", End.TIMEOUT: "stopped"}
+"""How a training ended, for its report; else it failed."""
 
 T = TypeVar("T")
 
@@ -77,11 +81,15 @@ class Books:
 
     def hear_of_others(self) -> None:
         """Take in what other coordinators have recorded since."""
-        for result in self._patiently(self._store.news):
+        self._take_in()
+
+    def _take_in(self, *own: TrialResult) -> None:
+        """Take in a result of our own and those of others, in the order in which they were told."""
+        news = self._patiently(self._store.news) if self._store.claims.shared else []
+        others = [with_files(self._runs, result) for result in news]
+        for result in sorted([*own, *others], key=lambda result: result.ended_at):
             is_best = self.ledger.add(result)
-            sampled = {name: result.settings[name] for name in result.sampled}
-            self._tracker.start(Started(result.number, result.settings, sampled))
-            self._tracker.end(with_files(self._runs, result))
+            self._tracker.end(result)
             self._view(TrialEnded(result, is_best))
 
     def judged(self, attempt: Attempt, ended: str) -> Report:
@@ -91,22 +99,38 @@ class Books:
         parts = finding_of_memory(course.facts)
         return report if parts is None else replace(report, findings=(*report.findings, parts))
 
+    def judged_end(self, attempt: Attempt, ended: Ended, *, trainable: bool) -> tuple[Outcome, Report, str]:
+        """What a training that ended by itself has come to, its last judgement and the reason.
+
+        Raises: SearcherError when the metric is likely misspelt.
+        """
+        course, has_value = attempt.course, attempt.course.value is not None
+        report = self.judged(attempt, HOW.get(ended.end, "failed"))
+        finding = finding_of(ended, course.step, has_value=has_value)
+        if finding is not None:
+            report = replace(report, findings=(finding, *report.findings))
+        outcome = outcome_of(ended, report, has_value=has_value)
+        if outcome is Outcome.COMPLETED and not has_value:
+            return Outcome.DOOMED, report, self._no_value(course, trainable=trainable)
+        return outcome, report, ended.cause or stop_reason(report.findings)
+
     def close(self, attempt: Attempt, outcome: Outcome, report: Report, reason: str, detail: str) -> None:
         """Write down how a trial ended."""
+        if not self._patiently(lambda: self._store.is_ours(attempt.number)):
+            self.give_up(attempt.number)  # before its files take the place of those of whoever has it now
+            return
         course, value = attempt.course, attempt.course.value
         self.has_values = self.has_values or bool(course.values)
         if outcome in (Outcome.DOOMED, Outcome.FAILED):
             value = self._patiently(lambda: self._store.stand_in(course.values.values(), course.facts))
         result = attempt.result(outcome, report, value, reason, detail)
         write_files(self._runs, result)
-        if not self._patiently(lambda: self._store.tell(attempt.trial, result)):
-            self._tracker.forget(result.number)
-            self._view(Noted(f"trial {result.number} was taken over by another coordinator"))
+        told = self._patiently(lambda: self._store.tell(attempt.trial, result))
+        if told is None:
+            self.give_up(result.number)
             return
-        forget_state(trial_folder(self._runs, result.number))
-        is_best = self.ledger.add(result)
-        self._tracker.end(result)
-        self._view(TrialEnded(result, is_best))
+        forget_state(trial_folder(self._runs, told.number))
+        self._take_in(told)
 
     def check(self) -> None:
         """Raises: SearcherError when all trials have failed the same way."""
@@ -115,7 +139,12 @@ class Books:
                 f"all trials failed the same way: {failure.reason}\n{failure.detail}".rstrip()
             )
 
-    def no_value(self, course: TrialCourse, *, trainable: bool) -> str:
+    def give_up(self, number: int) -> None:
+        """A trial of ours is another coordinator's now: what comes of it is theirs to tell."""
+        self._tracker.forget(number)
+        self._view(Noted(f"trial {number} was taken over by another coordinator"))
+
+    def _no_value(self, course: TrialCourse, *, trainable: bool) -> str:
         """Why a training that ran to its end has no value.
 
         Raises: SearcherError when the metric is likely misspelt: no trial has ever reported it.

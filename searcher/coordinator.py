@@ -5,22 +5,20 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from diagnostics import Report
 from searcher.attempt import Attempt
 from searcher.books import Books
-from searcher.claims import BEAT_SECONDS
 from searcher.errors import SearcherError, StorageError
 from searcher.events import Noted, StudyOpened, TrialProgressed, TrialStarted, View
-from searcher.interrupts import Interrupts
+from searcher.interrupts import Interrupts, parking
 from searcher.launchers import Launcher
 from searcher.launchers.job import End, Ended, Message
 from searcher.orders import Order, Orders
 from searcher.patience import Pace, patiently
-from searcher.policy import MISTAKE, finding_of, is_shown_first, may_retry, outcome_of, stop_reason
+from searcher.policy import MISTAKE, is_shown_first, may_retry, stop_reason
 from searcher.settings import job_of, refused_settings, settings_of
 from searcher.spec import StudySpec
 from searcher.store import StudyStore
@@ -34,9 +32,6 @@ POLL_SECONDS = 0.1
 
 LOOK_SECONDS = 1.0
 """How often the store is asked what people want, and a shared one for what others have left to do."""
-
-HOW = {End.FINISHED: "finished", End.TIMEOUT: "stopped"}
-"""How a training ended, for its report; else it failed."""
 
 T = TypeVar("T")
 
@@ -61,24 +56,21 @@ class Coordinator:
         self._tracker = tracker
         self._runs = runs
         self._books = Books(spec, store, tracker, view, runs, self._patiently)
-        self.ledger = self._books.ledger
+        self.ledger, self.hear_of_others = self._books.ledger, self._books.hear_of_others
         self._running: dict[int, Attempt] = {}
         self._held: Attempt | None = None  # asked, and waiting for room in the memory of a device
         self._interrupts = Interrupts()
         self._orders = Orders()
-        self._beats, self._looks = Pace(BEAT_SECONDS), Pace(LOOK_SECONDS)
-        self._asks, self._questions = Pace(LOOK_SECONDS), Pace(LOOK_SECONDS)
+        self._looks, self._questions = Pace(LOOK_SECONDS), Pace(LOOK_SECONDS)
+        self._asks, self._beats = Pace(LOOK_SECONDS), Pace(store.claims.beat_seconds)
         self._in_doubt = False  # whether an ask has failed, which may have begun a trial
         self._parking = False
 
     def run(self, interrupts: Interrupts) -> None:
         """Train until the budget is used or somebody interrupts."""
         self._interrupts = interrupts
-        with self._store.exclusive():
-            requeued = self._store.requeue_orphans()
-            if not (self._store.claims.shared and self._store.running()):
-                self._store.give_order(Order.GO_ON)
-        self._books.open()
+        requeued = self._patiently(self._join)
+        self._patiently(self._books.open)
         self.view(StudyOpened(self.spec, self._launcher.slots, tuple(self.ledger.results), requeued))
         for note in self._launcher.notes:
             self.view(Noted(note))
@@ -88,6 +80,14 @@ class Coordinator:
             self.why = f"it could not go on: {(str(error).splitlines() or [type(error).__name__])[0]}"
             self._abandon_running()
             raise
+
+    def _join(self) -> int:
+        """Begin where the study stands; how many trials were found without a coordinator."""
+        with self._store.exclusive():
+            requeued = self._store.requeue_orphans()
+            if not (self._store.claims.shared and self._store.running()):
+                self._store.give_order(Order.GO_ON)
+            return requeued
 
     def _loop(self) -> None:
         while True:
@@ -105,7 +105,7 @@ class Coordinator:
                     self._end(attempt, lost)
             if self._interrupts.parked and not self._parking:
                 self._parking = True
-                self.view(Noted(_parking(len(self._running))))
+                self.view(Noted(parking(len(self._running))))
             if self._interrupts.at_once:
                 self.why = "it was stopped; the trials that were running are queued again"
                 self._abandon_running()
@@ -117,11 +117,16 @@ class Coordinator:
             return False
         if self._leaves or not self._store.claims.shared:
             return True
-        if not self._questions.is_due():
+        if not self._questions.is_due() or not self._patiently(self._is_used_up):
             return False
-        left = self._patiently(self._store.left_to_others)
         self._books.hear_of_others()
-        return not left
+        return True
+
+    def _is_used_up(self) -> bool:
+        """Whether no trial is running anywhere, or has to be begun."""
+        with self._store.exclusive():
+            self._store.requeue_orphans()
+            return not self._store.running() and bool(self._budget_reached())
 
     @property
     def _leaves(self) -> str:
@@ -149,8 +154,16 @@ class Coordinator:
     def _stay_in_touch(self) -> None:
         """Show other coordinators that our trials are alive, and hear of theirs."""
         if self._store.claims.shared and self._beats.is_due():
-            self._patiently(lambda: self._store.beat(self._running))
+            self._patiently(self._beat)
             self._books.hear_of_others()
+
+    def _beat(self) -> None:
+        """Show that our trials are alive, and let go of those that others have taken over."""
+        for number in self._store.beat(self._running):
+            self._launcher.cancel(number)
+            if self._held is self._running.pop(number):
+                self._held = None
+            self._books.give_up(number)
 
     def _fill(self) -> None:
         """Begin trials while there is room for them; `why` says what keeps us from it."""
@@ -166,13 +179,18 @@ class Coordinator:
             if not self._patiently(self._start_next):
                 return
 
+    def _budget_reached(self) -> str:
+        begun = self._store.begun() if self._store.claims.shared else self._books.count(self._running)
+        return self._books.budget_reached(begun, self._running.values())
+
     def _start_next(self) -> bool:
         """Ask for a trial and begin it; whether there was one."""
         with self._store.exclusive():
+            if self._store.claims.shared and self._beats.is_due():
+                self._beat()  # a trial that was taken from us is not asked for while we still train it
             if self._store.claims.shared or self._in_doubt:
                 self._store.requeue_orphans(besides=self._running)
-            begun = self._store.begun() if self._store.claims.shared else self._books.count(self._running)
-            self.why = self._books.budget_reached(begun, self._running.values())
+            self.why = self._budget_reached()
             if self.why:
                 return False
             self._in_doubt = True
@@ -225,29 +243,19 @@ class Coordinator:
         elif progress.metrics and self._store.should_prune(attempt.trial, course.values):
             self._launcher.cancel(number)
             pruner, value = self.spec.search.pruner.name, list(course.values.values())[-1]
-            metric = self.spec.metric.name
-            reason = (
-                f"pruned by {pruner} at epoch {course.epoch:.3g}: {metric} {value:.4g} is behind other trials"
-            )
+            place = f"{self.spec.metric.name} {value:.4g} is behind other trials"
+            reason = f"pruned by {pruner} at epoch {course.epoch:.3g}: {place}"
             self._finish(attempt, Outcome.PRUNED, self._books.judged(attempt, "stopped"), reason)
 
     def _end(self, attempt: Attempt, ended: Ended) -> None:
         if is_shown_first(ended, attempt.earlier) and not self._is_trainable:
             # Most likely it is not this trial's alone. When it is met again, the study goes on without it.
-            self._store.note_attempt(attempt.trial, MISTAKE + ended.cause)
+            self._patiently(lambda: self._store.note_attempt(attempt.trial, MISTAKE + ended.cause))
             raise SearcherError(ended.cause)
         if may_retry(ended, attempt.earlier, self.spec.search.retries):
             self._retry(attempt, ended)
             return
-        course, has_value = attempt.course, attempt.course.value is not None
-        report = self._books.judged(attempt, HOW.get(ended.end, "failed"))
-        finding = finding_of(ended, course.step, has_value=has_value)
-        if finding is not None:
-            report = replace(report, findings=(finding, *report.findings))
-        outcome = outcome_of(ended, report, has_value=has_value)
-        reason = ended.cause or stop_reason(report.findings)
-        if outcome is Outcome.COMPLETED and course.value is None:
-            outcome, reason = Outcome.DOOMED, self._books.no_value(course, trainable=self._is_trainable)
+        outcome, report, reason = self._books.judged_end(attempt, ended, trainable=self._is_trainable)
         self._finish(attempt, outcome, report, reason, ended.detail)
 
     def _retry(self, attempt: Attempt, ended: Ended) -> None:
@@ -282,8 +290,3 @@ class Coordinator:
 
     def _patiently(self, call: Callable[[], T]) -> T:
         return patiently(call, lambda text: self.view(Noted(text)), lambda: self._interrupts.at_once)
-
-
-def _parking(running: int) -> str:
-    trials = "the running trial is" if running == 1 else f"the {running} running trials are"
-    return f"parking: {trials} finished first; Ctrl-C again stops at once and queues them again"

@@ -29,3 +29,9 @@ class Interrupts:
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.at_once = self.at_once or self.parked or number == signal.SIGTERM
         self.parked = True
+
+
+def parking(running: int) -> str:
+    """What a person is told who has pressed Ctrl-C once."""
+    trials = "the running trial is" if running == 1 else f"the {running} running trials are"
+    return f"parking: {trials} finished first; Ctrl-C again stops at once and queues them again"

@@ -13,12 +13,18 @@ import sqlalchemy
 from optuna.storages import RDBStorage
 
 from searcher.addresses import hide_passwords, is_shareable
-from searcher.claims import advisory_lock
 from searcher.errors import StorageError
 from searcher.lock import beside, sqlite_file
+from searcher.turns import advisory_lock
 
 BUSY_SECONDS = 30
 """How long SQLite waits for another writer."""
+
+TABLES_SECONDS = 60.0
+"""How long the making of tables may take."""
+
+GONE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "4"}
+"""After half a minute a server lets go what a machine held that is gone; its own default is two hours."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -33,8 +39,8 @@ def open_storage(url: str) -> RDBStorage:
     file = sqlite_file(url)
     with beside(file) if file is not None else _alone_on(url):  # two that make its tables at once collide
         storage = RDBStorage(url, engine_kwargs=options)
-    if sqlite:
-        sqlalchemy.event.listen(storage.engine, "connect", _tune_sqlite)
+    if sqlite or is_shareable(url):
+        sqlalchemy.event.listen(storage.engine, "connect", _tune_sqlite if sqlite else _tune_postgresql)
         storage.engine.dispose()  # connections made before the tuning
     return storage
 
@@ -46,9 +52,11 @@ def _alone_on(url: str) -> Iterator[None]:
         yield
         return
     engine = sqlalchemy.create_engine(url)
-    with advisory_lock(engine, "tables"):
-        yield
-    engine.dispose()
+    try:
+        with advisory_lock(engine, "tables", TABLES_SECONDS):
+            yield
+    finally:
+        engine.dispose()
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:
@@ -56,6 +64,15 @@ def _tune_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
+
+
+def _tune_postgresql(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("SET timezone = 'UTC'")  # signs of life are kept without their zone
+    for name, value in GONE.items():
+        cursor.execute(f"SET {name} = {value}")
+    cursor.close()
+    connection.commit()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -27,6 +28,9 @@ from searcher.trial import Outcome, TrialResult
 SPEC, RESULT, ATTEMPTS = "searcher:spec", "searcher:result", "searcher:attempts"
 """Where, among the attributes of a study and a trial, our own record is kept."""
 
+TICK = 1e-3
+"""Seconds between the ends of two trials that were told one after the other, at least."""
+
 STATE = {
     Outcome.COMPLETED: TrialState.COMPLETE,
     Outcome.PRUNED: TrialState.PRUNED,
@@ -43,12 +47,14 @@ class StudyStore:
 
     def __init__(self, study: optuna.Study, storage: RDBStorage, spec: StudySpec) -> None:
         self.spec = spec
-        self.claims = claims_for(storage, study.study_name)
+        self.claims = claims_for(storage, study.study_name, spec.dispatch.grace_seconds)
         self._study = study
         self._storage = storage
         self._id = storage.get_study_id_from_name(study.study_name)
         self._trial_ids: dict[int, int] = {}
         self._told: set[int] = set()  # numbers of the trials whose results are known here
+        self._unheard: list[TrialResult] = []  # of others, seen and not asked for yet
+        self._newest = 0.0  # when the last trial ended that is known here
 
     @cached_property
     def _board(self) -> PruningBoard:
@@ -77,7 +83,7 @@ class StudyStore:
     def requeue(self, number: int) -> None:
         """Put a running trial of ours back into the queue: the next `ask` gives it again, as it was."""
         with self.exclusive():
-            if self._is_ours(number):
+            if self.is_ours(number):
                 self._requeue(number)
 
     def ask(self) -> tuple[Trial, Point]:
@@ -93,10 +99,16 @@ class StudyStore:
             self._board.begin(trial.number)
             return trial, suggest(trial, self.spec)
 
-    def beat(self, numbers: Iterable[int]) -> None:
-        """These trials of ours are alive."""
+    def beat(self, numbers: Iterable[int]) -> list[int]:
+        """We are alive, and so are these trials; those among them that are ours no longer."""
         with translated(self._storage.url):
-            self.claims.beat([self._trial_id(number) for number in numbers])
+            ours = {number: self.is_ours(number) for number in numbers}
+            self.claims.beat([self._trial_id(number) for number, is_ours in ours.items() if is_ours])
+            return [number for number, is_ours in ours.items() if not is_ours]
+
+    def is_ours(self, number: int) -> bool:
+        """Whether nobody has taken the running trial over, believing that we are gone."""
+        return not self.claims.shared or self._is_owned(number, finished=False)
 
     def begun(self) -> int:
         """How many trials were ever begun and not put back, here and elsewhere."""
@@ -110,20 +122,21 @@ class StudyStore:
             trials = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return [trial.number for trial in trials]
 
-    def left_to_others(self) -> int:
-        """How many trials other coordinators are running, or have left behind."""
-        with self.exclusive():
-            return self.requeue_orphans() + len(self.running())
-
     def news(self) -> list[TrialResult]:
-        """The results of trials that were finished since the last call, ours left out."""
+        """The results of trials that were finished since the last call, ours left out, as they ended."""
+        self._look()
+        results, self._unheard = self._unheard, []
+        return sorted(results, key=lambda result: result.ended_at)
+
+    def _look(self) -> None:
         with translated(self._storage.url):
             trials = self._study.get_trials(deepcopy=False)
         fresh = [t for t in trials if t.number not in self._told and t.state.is_finished()]
         results = [result for trial in fresh if (result := _result(trial)) is not None]
         self._told |= {result.number for result in results}
         self._board.learn([trial for trial in fresh if trial.number in self._told])
-        return results
+        self._unheard += results
+        self._newest = max([self._newest, *(result.ended_at for result in results)])
 
     def attempts(self, trial: Trial) -> tuple[str, ...]:
         """Why earlier attempts at this trial ended."""
@@ -149,11 +162,20 @@ class StudyStore:
         known = [trial.value for trial in trials if trial.value is not None]
         return stand_in(known, own, facts, self.spec.metric)
 
-    def tell(self, trial: Trial, result: TrialResult) -> bool:
-        """Write the result of a trial, with which it is finished; False when it is ours no longer."""
+    def tell(self, trial: Trial, result: TrialResult) -> TrialResult | None:
+        """Write the result of a trial, with which it is finished; as it was written, None when the trial is
+        ours no longer. It may be told again, when it is not known whether it was written.
+
+        Trials end in the order in which they are told, whatever the clocks of other machines say.
+        """
         with self.exclusive():
-            if not self._is_ours(trial.number):
-                return False
+            if self.claims.shared:
+                if (told := self._told_before(result)) is not None:
+                    return told
+                self._look()
+                result = replace(result, ended_at=max(result.ended_at, self._newest + TICK))
+            if not self.is_ours(trial.number):
+                return None
             trial_id = self._trial_id(trial.number)
             values = dict(result.values)
             if result.outcome is Outcome.DOOMED:
@@ -169,7 +191,17 @@ class StudyStore:
             self._storage.set_trial_user_attr(trial_id, RESULT, to_record(result))
             self._study.tell(trial, result.value if state is TrialState.COMPLETE else None, state)
             self._told.add(trial.number)
-            return True
+            self._newest = result.ended_at
+            return result
+
+    def _told_before(self, result: TrialResult) -> TrialResult | None:
+        """The result as we have written it already, if we have, without having had an answer."""
+        if not self._is_owned(result.number, finished=True):
+            return None
+        self._told.add(result.number)
+        self._unheard = [other for other in self._unheard if other.number != result.number]
+        written = _result(self._storage.get_trial(self._trial_id(result.number)))
+        return result if written is None else replace(result, ended_at=written.ended_at)
 
     def orders(self) -> Orders:
         """What people want of the study."""
@@ -210,12 +242,12 @@ class StudyStore:
             trials = self._study.get_trials(deepcopy=False, states=states)
         return [(trial.number, point_of(trial.params, self.spec)) for trial in trials]
 
-    def _is_ours(self, number: int) -> bool:
-        """Whether nobody has taken the trial over, believing that we are gone."""
-        if not self.claims.shared:
-            return True
-        trial = self._storage.get_trial(self._trial_id(number))
-        return trial.state is TrialState.RUNNING and trial.user_attrs.get(OWNER) == self.claims.me
+    def _is_owned(self, number: int, *, finished: bool) -> bool:
+        """Whether we were the last to run the trial, and it is still running, or is `finished`."""
+        with translated(self._storage.url):
+            trial = self._storage.get_trial(self._trial_id(number))
+        is_so = trial.state.is_finished() if finished else trial.state is TrialState.RUNNING
+        return is_so and trial.user_attrs.get(OWNER) == self.claims.me
 
     def _requeue(self, number: int) -> None:
         self._storage.set_trial_state_values(self._trial_id(number), TrialState.WAITING)

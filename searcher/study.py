@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from searcher.coordinator import Coordinator
 from searcher.environment import environment
+from searcher.errors import StorageError
 from searcher.events import Event, Noted, StudyLeft, TrialEnded, View
 from searcher.interrupts import Interrupts
 from searcher.launchers import LAUNCHERS, Launcher
@@ -22,6 +23,7 @@ from searcher.spec import StudySpec
 from searcher.summary import to_markdown
 from searcher.tracking import BackgroundTracker, KeptElsewhere, MlflowTracker, NullTracker, usual_links
 from searcher.trial import TrialResult, ranked
+from searcher.turns import Lease
 
 WHOLE_AGAIN = "the MLflow record is up to date again"
 
@@ -53,7 +55,7 @@ def run_study(
         device = str(spec.fixed.get("device", "auto"))
         launcher = launcher or LAUNCHERS[spec.dispatch.launcher](Site.of(spec.dispatch, device, runs))
         stack.callback(launcher.close)
-        beside = _Beside(spec, places, view, store.claims.keeps_record)
+        beside = _Beside(spec, places, view, store.claims.record)
         coordinator = Coordinator(spec, store, launcher, beside.tracker, beside.seen, runs)
         results = beside.results = coordinator.ledger.results
         with Interrupts() as interrupts:
@@ -61,7 +63,7 @@ def run_study(
                 coordinator.run(interrupts)
             finally:
                 launcher.close()  # while the record is written, nothing has to run on
-                beside.close(coordinator.why, at_once=interrupts.at_once)
+                beside.close(coordinator, at_once=interrupts.at_once)
         beside.tracker.check()
         return results
 
@@ -69,7 +71,7 @@ def run_study(
 class _Beside:
     """What is kept beside the trials while they train: the record in MLflow, and the report."""
 
-    def __init__(self, spec: StudySpec, places: Places, view: View, keeps_record: Callable[[], bool]) -> None:
+    def __init__(self, spec: StudySpec, places: Places, view: View, lease: Lease) -> None:
         self.results: Sequence[TrialResult] = ()
         self._spec = spec
         self._places = places
@@ -77,8 +79,8 @@ class _Beside:
         self._view = view
         uri = places.tracking
         self._recorder = MlflowTracker(spec, uri, self._runs) if uri else NullTracker()
-        self._keeps_record = keeps_record if uri else lambda: True
-        self.tracker = BackgroundTracker(self._recorder, self._keeps_record)
+        self._lease = lease
+        self.tracker = BackgroundTracker(self._recorder, lease)
         self._keeper = ReportKeeper(spec, self._runs, self.tracker.report, self._views)
         self._is_behind = False
 
@@ -89,11 +91,18 @@ class _Beside:
         if isinstance(event, TrialEnded) and self._places.report:
             self._keeper.keep(self.results)
 
-    def close(self, why: str, *, at_once: bool) -> None:
+    def close(self, coordinator: Coordinator, *, at_once: bool) -> None:
         """Write the last report and end the record; `at_once` leaves out what takes long."""
-        if self._places.report and not at_once:
-            self._keeper.close(self.results, why)
-        self._end_record(why, with_model=not at_once)
+        why, known, again = coordinator.why, -1, False
+        while known != len(self.results):  # another one may have told results, and found the record taken
+            known = len(self.results)
+            if self._places.report and not at_once:
+                self._keeper.close(self.results, why)
+            self._end_record(why, with_model=not at_once, again=again)
+            again = True
+            self._lease.release()
+            with contextlib.suppress(StorageError):  # whoever goes on with the study hears of them
+                coordinator.hear_of_others()
         self._view(StudyLeft(self._spec, tuple(self.results), why))
         if self._keeper.trouble:
             self._view(Noted(self._keeper.trouble))
@@ -112,13 +121,14 @@ class _Beside:
             self._is_behind = failure is not None
             self._view(Noted(f"{failure}; it is tried again now and then" if failure else WHOLE_AGAIN))
 
-    def _end_record(self, why: str, *, with_model: bool) -> None:
-        """End the record; when it has gaps, bring it up to date as a whole, once."""
+    def _end_record(self, why: str, *, with_model: bool, again: bool) -> None:
+        """End the record; when it has gaps, or `again`, bring it up to date as a whole, once."""
         best = ranked(self._spec.metric, self.results)[:KEPT_WEIGHTS] if with_model else []
         end = (to_markdown(self._spec, self.results, why), [result.number for result in best])
-        self.tracker.close(*end)
-        if self.tracker.failure is not None and self.tracker.was_open:
-            second = BackgroundTracker(self._recorder, self._keeps_record)
+        if not again:
+            self.tracker.close(*end)
+        if self.tracker.was_open and (again or self.tracker.failure is not None):
+            second = BackgroundTracker(self._recorder, self._lease)
             second.open(self.results)
             second.report(report_files(self._runs))
             second.close(*end)

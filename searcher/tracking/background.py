@@ -12,9 +12,13 @@ from pathlib import Path
 from searcher.errors import TrackingError
 from searcher.tracking.tracker import Started, Tracker
 from searcher.trial import TrialResult
+from searcher.turns import Lease, OwnLease
 
 RETRY_SECONDS = 30.0
-"""Between two attempts to reach a record that failed (house rule: a restarted server is there by then)."""
+"""The longest time between two attempts to reach a record that failed (house rule)."""
+
+DOUBLINGS = 5
+"""The first attempts come sooner: the time between them doubles so often until it is that long."""
 
 Call = Callable[[], None]
 
@@ -31,15 +35,14 @@ class BackgroundTracker:
     all results (see `MlflowTracker.open`), and running trials are told anew: nothing is missed in the end.
 
     Of several coordinators one writes the record; the others stand by in the same way, and one of them opens
-    it when `keeps_record` says that the first is gone.
+    it when it can take the `lease`. Who has lost the lease for a while opens the record anew as well.
     """
 
-    def __init__(
-        self, tracker: Tracker, keeps_record: Callable[[], bool] = lambda: True, retry: float = RETRY_SECONDS
-    ) -> None:
+    def __init__(self, tracker: Tracker, lease: Lease | None = None, retry: float = RETRY_SECONDS) -> None:
         self._tracker = tracker
-        self._keeps_record = keeps_record
+        self._lease = lease or OwnLease()
         self._retry = retry
+        self._pause = retry / 2**DOUBLINGS
         self._calls: queue.Queue[Call | None] = queue.Queue()
         self._results: list[TrialResult] = []
         self._running: defaultdict[int, list[Call]] = defaultdict(list)  # what was told of each
@@ -87,14 +90,14 @@ class BackgroundTracker:
         def call() -> None:
             self._running.pop(result.number, None)
             self._results.append(result)
-            self._guarded(lambda: self._tracker.end(result))()
+            self._guarded(lambda: self._tracker.end(result), is_kept=True)()
 
         self._calls.put(call)
 
     def forget(self, number: int) -> None:
         def call() -> None:
             self._running.pop(number, None)
-            self._guarded(lambda: self._tracker.forget(number))()
+            self._guarded(lambda: self._tracker.forget(number), is_kept=True)()
 
         self._calls.put(call)
 
@@ -111,7 +114,7 @@ class BackgroundTracker:
     def _tell(self, number: int, of_trial: Call) -> None:
         def call() -> None:
             self._running[number].append(of_trial)
-            self._guarded(of_trial)()
+            self._guarded(of_trial, is_kept=True)()
 
         self._calls.put(call)
 
@@ -119,32 +122,35 @@ class BackgroundTracker:
         while (call := self._calls.get()) is not None:
             call()
 
-    def _guarded(self, call: Call) -> Call:
-        """The call, or while the record fails now and then an attempt to bring it up to date as a whole."""
+    def _guarded(self, call: Call, *, is_kept: bool = False) -> Call:
+        """The call; while the record fails, now and then an attempt to bring it up to date as a whole first.
+
+        What a call that `is_kept` tells is known here by then, and written with that.
+        """
 
         def guarded() -> None:
-            if self.failure is not None and not (self.was_open and self._is_time()):
+            is_behind = self.failure is not None
+            if is_behind and not (self.was_open and time.monotonic() - self._failed_at >= self._pause):
                 return
             try:
-                if self.failure is None:
-                    call()
-                else:
+                if is_behind or (self.was_open and not self._lease.is_held()):
                     self._reopen()
+                    if is_kept:
+                        return
+                call()
             except TrackingError as error:
+                self._pause = min(2 * self._pause, self._retry) if is_behind else self._retry / 2**DOUBLINGS
                 self.failure, self._failed_at = error, time.monotonic()
 
         return guarded
 
     def _open(self) -> None:
-        if not self._keeps_record():
+        if not self._lease.take():
             raise KeptElsewhere("another coordinator of this study keeps the record")
         self._tracker.open(tuple(self._results))
 
-    def _is_time(self) -> bool:
-        return time.monotonic() - self._failed_at >= self._retry
-
     def _reopen(self) -> None:
-        """Everything that was told up to now, the newest call among it, once more."""
+        """Everything that was told up to now once more."""
         self._open()
         for calls in self._running.values():
             for call in calls:

@@ -111,8 +111,10 @@ class MlflowTracker:
 
     def end(self, result: TrialResult) -> None:
         with self._translated():
-            child = self._children.pop(result.number)
-            if child.run is not None and child.spoiled:
+            child = self._children.pop(result.number, None)
+            if child is None:  # another coordinator has trained it
+                rebuild(self._study, result, self._runs)
+            elif child.run is not None and child.spoiled:
                 self._study.client.delete_run(child.run.run_id)
                 rebuild(self._study, result, self._runs)
             else:

@@ -35,7 +35,7 @@ class Tracker(Protocol):
         ...
 
     def end(self, result: TrialResult) -> None:
-        """A trial ended."""
+        """A trial ended; one that was never started here was trained by another coordinator."""
         ...
 
     def forget(self, number: int) -> None:

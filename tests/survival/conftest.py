@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from started import Run
 
 STUDY = """
 name = "kills"
@@ -32,30 +29,6 @@ pruner = "{pruner}"
 seed = {seed}
 trials = {trials}
 """
-
-
-class Run:
-    """One `searcher run` in a process of its own, seen through its JSON lines."""
-
-    def __init__(self, folder: Path, *options: str, study: str = "study.toml") -> None:
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "searcher.cli", "run", study, "--json", *options]
-        self.process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    def events(self) -> Iterator[dict[str, object]]:
-        """Its events, as they come."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            yield json.loads(line)
-
-    def finish(self) -> list[dict[str, object]]:
-        """All events to its end, which must be a good one."""
-        events = list(self.events())
-        _, errors = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, errors
-        return events
 
 
 @pytest.fixture

@@ -58,3 +58,13 @@ def kills_its_worker_always(settings: Mapping[str, Any]) -> Iterator[Progress]:
         yield progress
         if settings["depth"] == 4:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def gated(settings: Mapping[str, Any]) -> Iterator[Progress]:
+    """The same, with a line in `begun` for each beginning; it waits in the middle while there is a `gate`."""
+    with Path("begun").open("a") as begun:
+        begun.write(f"{settings['learning_rate']}\n")
+    for progress in quick(settings, pause=0.04):
+        yield progress
+        while progress.epoch == 3 and Path("gate").exists():
+            time.sleep(0.02)
