@@ -47,10 +47,11 @@ class PruningBoard:
         return bool(self._pruner.prune(self._study, self._storage.get_trial(trial_id)))
 
     def end(self, number: int, state: TrialState, value: float | None) -> dict[str, Any]:
-        """A trial ended; what the pruner noted about it."""
+        """A trial ended; what the pruner noted about it. To be told so twice changes nothing."""
         trial_id = self._ids[number]
-        values = None if value is None or state is TrialState.FAIL else [value]
-        self._storage.set_trial_state_values(trial_id, state, values)
+        if not self._storage.get_trial(trial_id).state.is_finished():
+            values = None if value is None or state is TrialState.FAIL else [value]
+            self._storage.set_trial_state_values(trial_id, state, values)
         return dict(self._storage.get_trial(trial_id).system_attrs)
 
     def learn(self, trials: Sequence[FrozenTrial]) -> None:

@@ -49,6 +49,7 @@ class StudyStore:
         self._id = storage.get_study_id_from_name(study.study_name)
         self._trial_ids: dict[int, int] = {}
         self._told: set[int] = set()  # numbers of the trials whose results are known here
+        self._begun_to_tell: set[int] = set()  # ids of those whose results may be half written
 
     @cached_property
     def _board(self) -> PruningBoard:
@@ -144,11 +145,18 @@ class StudyStore:
         return stand_in(known, own, facts, self.spec.metric)
 
     def tell(self, trial: Trial, result: TrialResult) -> bool:
-        """Write the result of a trial, with which it is finished; False when it is ours no longer."""
+        """Write the result of a trial, with which it is finished; False when it is ours no longer.
+
+        It can be called again when the store went away on the way, even if only its answer was lost.
+        """
         with self.exclusive():
             if not self._is_ours(trial.number):
                 return False
             trial_id = self._trial_id(trial.number)
+            if trial_id in self._begun_to_tell and self._storage.get_trial(trial_id).state.is_finished():
+                self._told.add(trial.number)
+                return True
+            self._begun_to_tell.add(trial_id)
             values = dict(result.values)
             if result.outcome is Outcome.DOOMED:
                 assert result.value is not None
@@ -162,6 +170,7 @@ class StudyStore:
                 self._storage.set_trial_system_attr(trial_id, name, note)
             self._storage.set_trial_user_attr(trial_id, RESULT, to_record(result))
             self._study.tell(trial, result.value if state is TrialState.COMPLETE else None, state)
+            self._begun_to_tell.discard(trial_id)
             self._told.add(trial.number)
             return True
 
@@ -209,7 +218,7 @@ class StudyStore:
         if not self.claims.shared:
             return True
         trial = self._storage.get_trial(self._trial_id(number))
-        return trial.state is TrialState.RUNNING and trial.user_attrs.get(OWNER) == self.claims.me
+        return trial.state is not TrialState.WAITING and trial.user_attrs.get(OWNER) == self.claims.me
 
     def _requeue(self, number: int) -> None:
         self._storage.set_trial_state_values(self._trial_id(number), TrialState.WAITING)
