@@ -55,6 +55,7 @@ class StudyStore:
         self._told: set[int] = set()  # numbers of the trials whose results are known here
         self._unheard: list[TrialResult] = []  # of others, seen and not asked for yet
         self._newest = 0.0  # when the last trial ended that is known here
+        self._begun_to_tell: set[int] = set()  # ids of those whose results may be half written
 
     @cached_property
     def _board(self) -> PruningBoard:
@@ -177,6 +178,10 @@ class StudyStore:
             if not self.is_ours(trial.number):
                 return None
             trial_id = self._trial_id(trial.number)
+            if trial_id in self._begun_to_tell and self._storage.get_trial(trial_id).state.is_finished():
+                self._told.add(trial.number)
+                return result
+            self._begun_to_tell.add(trial_id)
             values = dict(result.values)
             if result.outcome is Outcome.DOOMED:
                 assert result.value is not None
@@ -190,6 +195,7 @@ class StudyStore:
                 self._storage.set_trial_system_attr(trial_id, name, note)
             self._storage.set_trial_user_attr(trial_id, RESULT, to_record(result))
             self._study.tell(trial, result.value if state is TrialState.COMPLETE else None, state)
+            self._begun_to_tell.discard(trial_id)
             self._told.add(trial.number)
             self._newest = result.ended_at
             return result

@@ -1,4 +1,4 @@
-"""MLflow's server goes away and comes back in the middle of a study: training goes on, the record is whole."""
+"""MLflow's server goes away and comes back during a study: training goes on, the record is whole."""
 
 from __future__ import annotations
 
