@@ -97,13 +97,14 @@ def _may_pass(error: BaseException) -> bool:
     """Whether it is a server that is away, or a file somebody else holds."""
     away = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
     gone = isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated
-    lasting = ("disk is full", "readonly", "unable to open", "malformed", "authentication failed")
+    lasting = ("disk is full", "disk i/o", "readonly", "unable to open", "malformed", "authentication failed")
     return (isinstance(error, away) or gone) and not any(sign in str(error).lower() for sign in lasting)
 
 
 def _advice(text: str) -> str:
     known = {
         "disk is full": "free some disk space and run the same command again",
+        "disk i/o": "its disk is broken or a quota is used up; free some space and run the command again",
         "readonly": "make it writable or name another one with --storage",
         "unable to open": "its folder must exist and be writable; or name another one with --storage",
         "locked": "another program holds it; end that one or wait, and run the same command again",

@@ -40,7 +40,6 @@ def main() -> None:
         task = json.loads(line)
         if task.get("workers"):
             _serve_workers()
-        Path(task["folder"], ANSWER).unlink(missing_ok=True)
         child = os.fork()
         if child == 0:
             _do(task)
@@ -148,10 +147,13 @@ def _essence(name: str) -> list[Any]:
     """All that is recorded of the trials and does not depend on the clock."""
     import optuna
 
+    from diagnostics.causes import flatten
+    from diagnostics.report import from_dict
+
     found = []
     for trial in optuna.load_study(study_name=name, storage="sqlite:///studies.db").trials:
         record = dict(trial.user_attrs.get("searcher:result", {}))
-        report = record.get("report", {})
+        known = flatten(from_dict(record["report"]).findings) if record else []
         told = {k: record.get(k) for k in ("outcome", "reason", "value", "metrics", "epochs", "settings")}
         notes = {k: v for k, v in trial.system_attrs.items() if k.startswith("completed_rung")}
         values = [list(point) for point in sorted(trial.intermediate_values.items())]
@@ -161,7 +163,7 @@ def _essence(name: str) -> list[Any]:
                 **{"number": trial.number, "state": trial.state.name, "values": trial.values},
                 **{"params": trial.params, "curve": values, "constraints": trial.constraints},
                 **{"told": told, "notes": notes, "attempts": attempts},
-                "findings": [(one["kind"], one["severity"]) for one in report.get("findings", ())],
+                "findings": [(finding.kind, finding.severity.name.lower()) for finding in known],
             }
         )
     return found
