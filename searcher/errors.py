@@ -52,7 +52,11 @@ class StorageError(SearcherError):
 
 
 class TrackingError(SearcherError):
-    """MLflow's store cannot be reached, read or written."""
+    """MLflow's store cannot be reached, read or written; `reached` when it could be, and went away later."""
+
+    def __init__(self, text: str, *, reached: bool = False) -> None:
+        super().__init__(text)
+        self.reached = reached
 
 
 class StudyChanged(SearcherError):

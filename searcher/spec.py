@@ -164,8 +164,8 @@ class Dispatch(_Strict):
     timeout_minutes: float | None = Field(default=None, gt=0)  # of one attempt at a trial
     hang_minutes: float = Field(default=10.0, gt=0)  # the shortest silence that can be a hang
     state_seconds: float = Field(default=60.0, gt=0)  # between two states of a trial on disk, at least
-    grace_seconds: float = Field(default=60.0, ge=1)  # until a silent coordinator counts as dead
     states_gb: float = Field(default=10.0, gt=0)  # all states of the running trials may take
+    grace_seconds: float = Field(default=60.0, ge=1)  # until a silent coordinator counts as dead
 
 
 class StudySpec(_Strict):

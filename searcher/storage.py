@@ -84,7 +84,7 @@ def translated(url: str) -> Iterator[None]:
             warnings.filterwarnings("ignore", message="Constraints have been set")  # cma-es has the stand-in
             yield
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, OSError) as error:
-        causes = [cause for cause in (error, error.__cause__, error.__context__) if cause is not None]
+        causes = _chain(error)
         text = (str(causes[-1]).splitlines() or [type(causes[-1]).__name__])[0]
         raise StorageError(
             f"the study store {hide_passwords(url)} cannot be used: {text}; {_advice(text)}. "
@@ -93,9 +93,21 @@ def translated(url: str) -> Iterator[None]:
         ) from error
 
 
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error and what led to it."""
+    chain = [error]
+    while (before := chain[-1].__cause__ or chain[-1].__context__) is not None and before not in chain:
+        chain.append(before)
+    return chain
+
+
 def _may_pass(error: BaseException) -> bool:
     """Whether it is a server that is away, or a file somebody else holds."""
-    away = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
+    away = (
+        sqlalchemy.exc.OperationalError,
+        sqlalchemy.exc.InterfaceError,
+        sqlalchemy.exc.PendingRollbackError,  # of a session that was cut off
+    )
     gone = isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated
     lasting = ("disk is full", "disk i/o", "readonly", "unable to open", "malformed", "authentication failed")
     return (isinstance(error, away) or gone) and not any(sign in str(error).lower() for sign in lasting)

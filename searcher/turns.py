@@ -110,8 +110,11 @@ def advisory_lock(engine: sqlalchemy.Engine, what: str, longest: float) -> Itera
         try:
             yield
         finally:
-            session.execute(select(func.pg_advisory_unlock(_key(what))))
-            session.commit()
+            try:
+                session.execute(select(func.pg_advisory_unlock(_key(what))))
+                session.commit()
+            except sqlalchemy.exc.SQLAlchemyError:  # the server went away, and the lock with it
+                session.invalidate()
 
 
 def _end_holders(session: Connection, what: str, longest: float) -> None:

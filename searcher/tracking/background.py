@@ -30,8 +30,8 @@ class KeptElsewhere(TrackingError):
 class BackgroundTracker:
     """Passes every call on to `tracker`, in order, in one thread.
 
-    A record that cannot be opened raises at the next call: the study has not really begun. Once it is open, a
-    failure is kept in `failure` and the study goes on. The record is then opened again from time to time with
+    A record that cannot be reached raises at the next call: the study has not really begun. Later a failure
+    is kept in `failure` and the study goes on. The record is then opened again from time to time with
     all results (see `MlflowTracker.open`), and running trials are told anew: nothing is missed in the end.
 
     Of several coordinators one writes the record; the others stand by in the same way, and one of them opens
@@ -72,8 +72,8 @@ class BackgroundTracker:
             try:
                 self._open()
                 self.was_open = True
-            except KeptElsewhere:
-                self.was_open = True
+            except TrackingError as error:
+                self.was_open = error.reached
                 raise
             finally:
                 self._begun.set()
@@ -146,7 +146,7 @@ class BackgroundTracker:
 
     def _open(self) -> None:
         if not self._lease.take():
-            raise KeptElsewhere("another coordinator of this study keeps the record")
+            raise KeptElsewhere("another coordinator of this study keeps the record", reached=True)
         self._tracker.open(tuple(self._results))
 
     def _reopen(self) -> None:

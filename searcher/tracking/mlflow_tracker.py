@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from searcher.errors import TrackingError
 from searcher.records import WEIGHTS, trial_folder, with_files
 from searcher.spec import StudySpec
 from searcher.tracking.axes import BEST, FAILURES, curve_name
@@ -94,8 +95,13 @@ class MlflowTracker:
         self._so_far, self._trained = SoFar(self._spec.metric), False
         with self._translated():
             self._study.open()
-            self._mirror(results)
-            self._flush()
+        try:
+            with self._translated():
+                self._mirror(results)
+                self._flush()
+        except TrackingError as error:
+            error.reached = True
+            raise
 
     def start(self, trial: Started) -> None:
         with self._translated():

@@ -1,8 +1,9 @@
-"""MLflow's server goes away and comes back during a study: training goes on, the record is whole."""
+"""MLflow's server goes away and comes back while a study runs: training goes on, the record is whole."""
 
 from __future__ import annotations
 
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,18 @@ def has_started(event: Event) -> bool:
     return event["event"] == "trial_started"
 
 
+def wait_for_record(server: MlflowServer, name: str, trials: int) -> None:
+    """Wait until so many trials are recorded."""
+    client, found = MlflowClient(tracking_uri=server.address), 0
+    end = time.monotonic() + 60
+    while found < trials:
+        assert time.monotonic() < end, f"{found} of {trials} trials are recorded"
+        time.sleep(0.2)
+        if experiment := client.get_experiment_by_name(name):
+            ended = "attributes.status = 'FINISHED'"
+            found = len(client.search_runs([experiment.experiment_id], ended))
+
+
 @pytest.mark.timeout(300)
 def test_a_record_whose_server_was_away_is_whole_in_the_end(
     mlflow_server: MlflowServer, tmp_path: Path
@@ -46,15 +59,18 @@ def test_a_record_whose_server_was_away_is_whole_in_the_end(
     (tmp_path / "study.toml").write_text(STUDY.format(name=name))
     gate = tmp_path / "gate"
     killed = Run(tmp_path, "--tracking-uri", mlflow_server.address)
-    killed.wait_for(has_ended, times=3)
+    killed.wait_for(has_ended, times=2)
+    gate.touch()
+    wait_for_record(mlflow_server, name, trials=2)
     mlflow_server.stop()
+    gate.unlink()
     killed.wait_for(has_ended, times=7)  # training goes on
+    gate.touch()
     killed.kill()
     mlflow_server.start()
-
-    gate.touch()
     run = Run(tmp_path, "--tracking-uri", mlflow_server.address)
     run.wait_for(has_started, times=2)
+    wait_for_record(mlflow_server, name, trials=7)
     mlflow_server.stop()
     gate.unlink()
     run.wait_for(has_ended, times=4)

@@ -1,0 +1,168 @@
+"""Whose trial is whose, on a real PostgreSQL server."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import optuna
+import pytest
+import sqlalchemy
+from optuna.trial import TrialState
+from servers import PostgreSQL
+
+from searcher.claims import Among, Claims
+from searcher.opening import open_study
+from searcher.spec import parse_spec
+from searcher.storage import open_storage
+from searcher.store import StudyStore
+from searcher.turns import SessionLease, advisory_lock
+
+GRACE = 1.0
+
+SPEC = {
+    "name": "claimed",
+    "space": {"x": {"low": 0.0, "high": 1.0}},
+    "search": {"trials": 4},
+    "dispatch": {"grace_seconds": GRACE},
+}
+
+ADD_ONE = """
+import sys, time
+from searcher.claims import Among
+from searcher.storage import open_storage
+storage = open_storage(sys.argv[1])
+claims = Among(storage, "counting", 60.0)
+for _ in range(20):
+    with claims.exclusive(), storage.engine.connect() as connection:
+        count = connection.exec_driver_sql("SELECT number FROM counter").scalar()
+        time.sleep(0.005)
+        connection.exec_driver_sql(f"UPDATE counter SET number = {count + 1}")
+        connection.commit()
+"""
+
+
+@pytest.fixture
+def make_store(storage: str) -> Callable[[], StudyStore]:
+    """Another coordinator's view of the same study."""
+    return lambda: open_study(parse_spec(SPEC, "test"), storage)
+
+
+def states(storage: str) -> list[TrialState]:
+    return [trial.state for trial in optuna.load_study(study_name="claimed", storage=storage).trials]
+
+
+def test_what_is_exclusive_excludes_other_processes(storage: str) -> None:
+    engine = open_storage(storage).engine
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE counter AS SELECT 0 AS number")
+        connection.commit()
+    command = [sys.executable, "-c", ADD_ONE, storage]
+    processes = [subprocess.Popen(command) for _ in range(2)]
+    assert [process.wait(120) for process in processes] == [0, 0]
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT number FROM counter").scalar() == 40
+
+
+def test_a_trial_without_signs_of_life_is_taken_over_after_the_grace(
+    make_store: Callable[[], StudyStore], storage: str
+) -> None:
+    dead, alive = make_store(), make_store()
+    trial, point = dead.ask()
+    kept, _ = alive.ask()
+    assert alive.requeue_orphans(besides=[kept.number]) == 0
+    end = time.monotonic() + 1.5 * GRACE
+    while time.monotonic() < end:
+        assert alive.beat([kept.number]) == []
+        time.sleep(GRACE / 10)
+    third = make_store()  # it judges at once, and finds one of the two silent
+    assert third.requeue_orphans() == 1
+    assert states(storage) == [TrialState.WAITING, TrialState.RUNNING]
+    again, same = alive.ask()
+    assert (again.number, same) == (trial.number, point)
+    assert dead.beat([trial.number]) == [trial.number], "it is told that its trial is another's now"
+    assert not dead.is_ours(trial.number) and alive.is_ours(trial.number)
+
+
+def test_who_was_away_itself_judges_nobody_yet(make_store: Callable[[], StudyStore]) -> None:
+    one, other = make_store(), make_store()
+    one.ask()
+    time.sleep(1.2 * GRACE)
+    assert other.requeue_orphans() == 0, "it has not been heard of itself"
+    other.beat([])
+    assert other.requeue_orphans() == 0
+    end = time.monotonic() + 1.5 * GRACE
+    while time.monotonic() < end:
+        other.beat([])
+        time.sleep(GRACE / 10)
+    assert other.requeue_orphans() == 1
+
+
+def test_a_server_that_was_away_has_silenced_nobody(
+    make_store: Callable[[], StudyStore], postgresql: PostgreSQL
+) -> None:
+    make_store().ask()
+    time.sleep(1.2 * GRACE)
+    postgresql.stop("immediate")
+    postgresql.start()
+    assert make_store().requeue_orphans() == 0
+    time.sleep(1.2 * GRACE)
+    assert make_store().requeue_orphans() == 1
+
+
+def test_own_trials_are_left_alone_and_begun_ones_that_were_lost_are_queued_again(
+    make_store: Callable[[], StudyStore], storage: str
+) -> None:
+    store = make_store()
+    kept, _ = store.ask()
+    lost, _ = store.ask()  # the server went away before anybody was told of it
+    assert store.requeue_orphans(besides=[kept.number]) == 1
+    assert states(storage) == [TrialState.RUNNING, TrialState.WAITING]
+    assert store.ask()[0].number == lost.number
+
+
+def test_the_record_is_handed_on_when_its_keeper_is_gone(storage: str, postgresql: PostgreSQL) -> None:
+    leases = [SessionLease(open_storage(storage).engine, "record") for _ in range(2)]
+    assert [lease.take() for lease in leases] == [True, False]
+    assert leases[0].take() and leases[0].is_held() and not leases[1].is_held()
+    leases[0].release()
+    assert leases[1].take() and not leases[0].take()
+    postgresql.stop()
+    assert not leases[1].is_held() and not leases[1].take()
+    postgresql.start()
+    assert not leases[1].is_held(), "somebody else may have had it meanwhile"
+    assert leases[0].take() and not leases[1].take()
+
+
+def test_who_hangs_while_it_excludes_others_is_ended(storage: str) -> None:
+    engine = open_storage(storage).engine
+    holds, hung = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        with (
+            contextlib.suppress(sqlalchemy.exc.OperationalError),
+            advisory_lock(engine, "trials", GRACE),
+        ):
+            holds.set()
+            hung.wait(60)
+
+    thread = threading.Thread(target=hang)
+    thread.start()
+    assert holds.wait(60)
+    with (
+        pytest.raises(sqlalchemy.exc.OperationalError, match="lock timeout"),
+        advisory_lock(engine, "trials", GRACE),
+    ):
+        pass
+    with advisory_lock(engine, "trials", GRACE):
+        hung.set()
+    thread.join(60)
+
+
+def test_beats_are_several_in_a_grace(storage: str) -> None:
+    claims: list[Claims] = [Among(open_storage(storage), "any", grace) for grace in (3.0, 60.0, 600.0)]
+    assert [claim.beat_seconds for claim in claims] == [0.5, 10.0, 10.0]
