@@ -91,21 +91,22 @@ def do_nothing(settings: Mapping[str, Any]) -> Iterator[Progress]:
 
 @dataclass
 class Meter:
-    """Counts CPU time between the ends of trials; `asked` is what asking took of it."""
+    """Counts CPU time between the ends of trials; the sampler `asked` and the pruner `pruned` that much of it."""
 
-    ended: list[tuple[float, float]] = field(default_factory=list)
+    ended: list[tuple[float, float, float]] = field(default_factory=list)
     asked: float = 0.0
+    pruned: float = 0.0
 
     def __call__(self, event: Event) -> None:
         """A trial ended: note where the clocks stand."""
         if isinstance(event, TrialEnded):
-            self.ended.append((time.process_time(), self.asked))
+            self.ended.append((time.process_time(), self.asked, self.pruned))
 
-    def per_trial(self) -> tuple[float, float]:
-        """Seconds of control and of asking per trial, over the newest ones."""
-        (began, asked), (end, asked_by_then) = self.ended[-SLOTS - WINDOW], self.ended[-SLOTS]
-        asking = (asked_by_then - asked) / WINDOW
-        return (end - began) / WINDOW - asking, asking
+    def per_trial(self) -> tuple[float, float, float]:
+        """Seconds of control, of asking and, as a part of control, of pruning per trial, near the end."""
+        first, last = self.ended[-SLOTS - WINDOW], self.ended[-SLOTS]
+        took, asked, pruned = ((after - before) / WINDOW for before, after in zip(first, last, strict=True))
+        return took - asked, asked, pruned
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ class Point:
     trials: int
     control: float
     ask: float
+    pruning: float
     memory_mb: float
 
 
@@ -123,7 +125,7 @@ def measure(lengths: tuple[int, ...] = LENGTHS) -> Result:
     """One study that grows: random trials up to each length, then some by TPE."""
     points: list[Point] = []
     meter = Meter()
-    ask = StudyStore.ask
+    ask, should_prune = StudyStore.ask, StudyStore.should_prune
 
     def timed(store: StudyStore) -> Any:
         began = time.process_time()
@@ -131,7 +133,13 @@ def measure(lengths: tuple[int, ...] = LENGTHS) -> Result:
         meter.asked += time.process_time() - began
         return found
 
-    StudyStore.ask = timed  # type: ignore[method-assign]
+    def timed_pruning(store: StudyStore, *given: Any) -> bool:
+        began = time.process_time()
+        found = should_prune(store, *given)
+        meter.pruned += time.process_time() - began
+        return found
+
+    StudyStore.ask, StudyStore.should_prune = timed, timed_pruning  # type: ignore[method-assign]
     try:
         with tempfile.TemporaryDirectory() as name:
             for length in lengths:
@@ -140,7 +148,7 @@ def measure(lengths: tuple[int, ...] = LENGTHS) -> Result:
                     memory = _run(Path(name), sampler, trials, meter)
                     points.append(Point(sampler, trials, *meter.per_trial(), memory))
     finally:
-        StudyStore.ask = ask  # type: ignore[method-assign]
+        StudyStore.ask, StudyStore.should_prune = ask, should_prune  # type: ignore[method-assign]
     return result(points)
 
 
@@ -152,6 +160,7 @@ def result(points: list[Point]) -> Result:
         base = first[point.sampler]
         growth = (point.control / base.control) / (point.ask / base.ask)
         name = f"{point.sampler}, {point.trials:,} trials, {point.memory_mb:.0f} MB"
+        name += f", {1e3 * point.pruning:.1f} ms of ours in Optuna's pruner"
         limit = None if point is base else TARGET
         rows.append(Row(name, growth, (growth, growth), point.control, point.ask, WINDOW, limit))
     about = (

@@ -94,6 +94,7 @@ class StudyStore:
         """
         with translated(self._storage.url):
             trial = self._study.ask()
+            self._trial_ids[trial.number] = trial._trial_id
             if self.claims.shared:
                 trial.set_user_attr(OWNER, self.claims.me)
                 self.claims.beat([trial._trial_id])
