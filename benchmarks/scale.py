@@ -91,7 +91,7 @@ def do_nothing(settings: Mapping[str, Any]) -> Iterator[Progress]:
 
 @dataclass
 class Meter:
-    """Counts CPU time between the ends of trials; the sampler `asked` and the pruner `pruned` that much of it."""
+    """Counts CPU time between the ends of trials; the sampler `asked` and the pruner `pruned` for so long."""
 
     ended: list[tuple[float, float, float]] = field(default_factory=list)
     asked: float = 0.0

@@ -16,7 +16,7 @@ from searcher.events import Noted, TrialEnded, View
 from searcher.launchers.job import End, Ended
 from searcher.ledger import Ledger
 from searcher.policy import finding_of, finding_of_memory, outcome_of, stop_reason
-from searcher.records import trial_folder, with_files, write_files
+from searcher.records import left_states, trial_folder, with_files, write_files
 from searcher.space import count_points
 from searcher.spec import StudySpec
 from searcher.store import StudyStore
@@ -65,6 +65,7 @@ class Books:
         """Take in what was recorded before."""
         for result in self._store.news():
             self.ledger.add(result)
+        self._forget_left_states()
         self._hours_before = used_hours(self.ledger.results)
         self._tracker.open(self.ledger.results)
 
@@ -78,6 +79,13 @@ class Books:
         hours = self._hours_before + (now - self._began) / 3600
         device_hours = self.ledger.device_hours + sum(now - one.patience.began for one in running) / 3600
         return exhausted(self._spec.search, begun, hours, device_hours, self._points)
+
+    def _forget_left_states(self) -> None:
+        """Remove states of trials that were told, but whose coordinator died right after that."""
+        finished = {result.number for result in self.ledger.results}
+        for folder in {path.parent for path in left_states(self._runs)}:
+            if int(folder.name) in finished:
+                forget_state(folder)
 
     def hear_of_others(self) -> None:
         """Take in what other coordinators have recorded since."""

@@ -37,6 +37,11 @@ def trial_folder(runs: Path, number: int) -> Path:
     return runs / f"{number:05d}"
 
 
+def left_states(runs: Path) -> list[Path]:
+    """Files of states in the folders of all trials of a study."""
+    return [path for name in ("state*.pt", "said.pkl") for path in runs.glob(f"[0-9]*/{name}")]
+
+
 def write_files(runs: Path, result: TrialResult) -> None:
     """Write the signals, findings and usage of a result into its trial's folder.
 

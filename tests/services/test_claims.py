@@ -102,15 +102,18 @@ def test_who_was_away_itself_judges_nobody_yet(make_store: Callable[[], StudySto
     assert other.requeue_orphans() == 1
 
 
-def test_a_server_that_was_away_has_silenced_nobody(
-    make_store: Callable[[], StudyStore], postgresql: PostgreSQL
-) -> None:
+def test_a_server_that_was_away_has_silenced_nobody(storage: str, postgresql: PostgreSQL) -> None:
+    grace = 6.0  # a server takes a while to start, and a study to be opened
+
+    def make_store() -> StudyStore:
+        return open_study(parse_spec({**SPEC, "dispatch": {"grace_seconds": grace}}, "test"), storage)
+
     make_store().ask()
-    time.sleep(1.2 * GRACE)
+    time.sleep(1.2 * grace)
     postgresql.stop("immediate")
     postgresql.start()
     assert make_store().requeue_orphans() == 0
-    time.sleep(1.2 * GRACE)
+    time.sleep(1.2 * grace)
     assert make_store().requeue_orphans() == 1
 
 

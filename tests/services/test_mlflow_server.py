@@ -88,7 +88,7 @@ def test_a_study_is_recorded_by_a_server(server: str, tmp_path: Path) -> None:
         accuracies = client.get_metric_history(child.info.run_id, "val_accuracy")
         assert len(accuracies) == 2
         files = {file.path for file in client.list_artifacts(child.info.run_id)}
-        assert files == {"findings.json", "signals.npz"}
+        assert files - {"usage.csv"} == {"findings.json", "signals.npz"}  # a short trial has no usage
         assert len(child.outputs.model_outputs) == 1, "of the best three"
         assert [entry.dataset.name for entry in child.inputs.dataset_inputs] == ["digits"]
     mlflow.set_tracking_uri(server)
