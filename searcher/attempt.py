@@ -27,6 +27,7 @@ class Attempt:
     settings: Mapping[str, Any]
     job: Job
     earlier: tuple[str, ...]
+    slot: str = ""  # where it trains; empty while it waits for room in the memory of a device
 
     def __post_init__(self) -> None:
         self.begin()

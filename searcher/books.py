@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -68,10 +68,6 @@ class Books:
         self._forget_left_states()
         self._hours_before = used_hours(self.ledger.results)
         self._tracker.open(self.ledger.results)
-
-    def count(self, running: Collection[object]) -> int:
-        """How many trials were begun, with those that are `running`."""
-        return len(self.ledger.results) + len(running)
 
     def budget_reached(self, begun: int, running: Iterable[Attempt]) -> str:
         """Which budget is used, in words, once so many trials were `begun`; empty when none is."""

@@ -58,7 +58,6 @@ class Coordinator:
         self._books = Books(spec, store, tracker, view, runs, self._patiently)
         self.ledger, self.hear_of_others = self._books.ledger, self._books.hear_of_others
         self._running: dict[int, Attempt] = {}
-        self._held: Attempt | None = None  # asked, and waiting for room in the memory of a device
         self._interrupts = Interrupts()
         self._orders = Orders()
         self._looks, self._questions = Pace(LOOK_SECONDS), Pace(LOOK_SECONDS)
@@ -99,7 +98,7 @@ class Coordinator:
                 return
             for message in self._launcher.poll(POLL_SECONDS):
                 self._take(message)
-            for attempt in list(self._running.values()):
+            for attempt in [attempt for attempt in self._running.values() if attempt.slot]:
                 if (lost := attempt.patience.lost(time.time())) is not None:
                     self._launcher.cancel(attempt.number)
                     self._end(attempt, lost)
@@ -113,7 +112,7 @@ class Coordinator:
 
     def _is_over(self) -> bool:
         """Whether there is nothing left to do here; trials of other coordinators are waited for."""
-        if self._running or self._held or not self.why:
+        if self._running or not self.why:
             return False
         if self._leaves or not self._store.claims.shared:
             return True
@@ -161,14 +160,12 @@ class Coordinator:
         """Show that our trials are alive, and let go of those that others have taken over."""
         for number in self._store.beat(self._running):
             self._launcher.cancel(number)
-            if self._held is self._running.pop(number):
-                self._held = None
+            del self._running[number]
             self._books.give_up(number)
 
     def _fill(self) -> None:
         """Begin trials while there is room for them; `why` says what keeps us from it."""
-        if self._held is not None and self._launcher.fits(self._held.job):
-            held, self._held = self._held, None
+        if (held := self._held) is not None and self._launcher.fits(held.job):
             self._launch(held)
         if self.why and self._store.claims.shared and not self._asks.is_due():
             return  # the budget was used a moment ago
@@ -180,7 +177,8 @@ class Coordinator:
                 return
 
     def _budget_reached(self) -> str:
-        begun = self._store.begun() if self._store.claims.shared else self._books.count(self._running)
+        here = len(self.ledger.results) + len(self._running)
+        begun = self._store.begun() if self._store.claims.shared else here
         return self._books.budget_reached(begun, self._running.values())
 
     def _start_next(self) -> bool:
@@ -210,14 +208,17 @@ class Coordinator:
             self._end(attempt, Ended(End.MISTAKE, refused))
         elif self._launcher.fits(job):
             self._launch(attempt)
-        else:
-            self._held = attempt
         return True
+
+    @property
+    def _held(self) -> Attempt | None:
+        """The trial that was asked for and waits for room, if there is one."""
+        return next((attempt for attempt in self._running.values() if not attempt.slot), None)
 
     def _launch(self, attempt: Attempt) -> None:
         attempt.begin()
-        slot = self._launcher.launch(attempt.job)
-        self.view(TrialStarted(attempt.number, slot, attempt.point.sampled, attempt.earlier))
+        attempt.slot = self._launcher.launch(attempt.job)
+        self.view(TrialStarted(attempt.number, attempt.slot, attempt.point.sampled, attempt.earlier))
 
     def _take(self, message: Message) -> None:
         attempt = self._running.get(message.number)
@@ -280,7 +281,6 @@ class Coordinator:
 
     def _abandon_running(self) -> None:
         """Put every running trial back into the queue."""
-        self._held = None
         for number in list(self._running):
             self._launcher.cancel(number)
             with contextlib.suppress(StorageError):  # the next run finds it running, and queues it then

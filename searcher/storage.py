@@ -23,8 +23,14 @@ BUSY_SECONDS = 30
 TABLES_SECONDS = 60.0
 """How long the making of tables may take."""
 
-GONE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "4"}
-"""After half a minute a server lets go what a machine held that is gone; its own default is two hours."""
+LETS_GO = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "4",
+    "idle_in_transaction_session_timeout": "15000",
+}
+"""When a server lets go of what a machine held that is gone (after half a minute; by itself after two hours),
+and of what a process holds that stands still in the middle of a change (after milliseconds; else never)."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -69,7 +75,7 @@ def _tune_sqlite(connection: Any, _record: Any) -> None:
 def _tune_postgresql(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("SET timezone = 'UTC'")  # signs of life are kept without their zone
-    for name, value in GONE.items():
+    for name, value in LETS_GO.items():
         cursor.execute(f"SET {name} = {value}")
     cursor.close()
     connection.commit()

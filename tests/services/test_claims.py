@@ -16,9 +16,10 @@ from optuna.trial import TrialState
 from servers import PostgreSQL
 
 from searcher.claims import Among, Claims
+from searcher.errors import StorageError
 from searcher.opening import open_study
 from searcher.spec import parse_spec
-from searcher.storage import open_storage
+from searcher.storage import LETS_GO, open_storage, translated
 from searcher.store import StudyStore
 from searcher.turns import SessionLease, advisory_lock
 
@@ -34,7 +35,8 @@ SPEC = {
 ADD_ONE = """
 import sys, time
 from searcher.claims import Among
-from searcher.storage import open_storage
+from searcher.errors import StorageError
+from searcher.storage import LETS_GO, open_storage, translated
 storage = open_storage(sys.argv[1])
 claims = Among(storage, "counting", 60.0)
 for _ in range(20):
@@ -169,3 +171,19 @@ def test_who_hangs_while_it_excludes_others_is_ended(storage: str) -> None:
 def test_beats_are_several_in_a_grace(storage: str) -> None:
     claims: list[Claims] = [Among(open_storage(storage), "any", grace) for grace in (3.0, 60.0, 600.0)]
     assert [claim.beat_seconds for claim in claims] == [0.5, 10.0, 10.0]
+
+
+def test_who_stands_still_in_the_middle_of_a_change_holds_nobody_up(
+    make_store: Callable[[], StudyStore], storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LETS_GO, "idle_in_transaction_session_timeout", "500")
+    still, other = make_store(), make_store()
+    trial, _ = still.ask()
+    stands = open_storage(storage).engine.connect()
+    stands.exec_driver_sql("UPDATE trial_heartbeats SET heartbeat = now()")
+    begin = time.monotonic()
+    other.claims.beat([trial._trial_id])  # waits for it
+    assert 0.3 < time.monotonic() - begin < 30
+    with pytest.raises(StorageError) as error, translated(storage):
+        stands.exec_driver_sql("SELECT 1")
+    assert error.value.passing, "it goes on once it is awake"
