@@ -18,6 +18,14 @@ TESTS = Path(__file__).parent
 TRAINERS = TESTS / "survival"
 """Where the trainers of these studies are."""
 
+SPACE = """
+[space]
+learning_rate = {{ low = 1e-4, high = 1.0, log = true }}
+width = [8, 16, 32]
+depth = {{ low = 1, high = 4 }}
+"""
+"""What they search: the end of a study file, to be formatted."""
+
 Event = dict[str, object]
 
 

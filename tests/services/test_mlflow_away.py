@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from servers import MlflowServer
-from started import Event, Run
+from started import SPACE, Event, Run
 
 from searcher.cli import main
 
@@ -19,16 +19,16 @@ name = "{name}"
 trainer = "quick_trainers:gated"
 [metric]
 name = "val_loss"
-[space]
-learning_rate = {{ low = 1e-4, high = 1.0, log = true }}
-width = [8, 16, 32]
-depth = {{ low = 1, high = 4 }}
 [search]
 pruner = "none"
 trials = 20
 [dispatch]
 slots = 2
 """
+STUDY += SPACE
+
+AWAY = 60.0
+"""Seconds for which the server is gone while the study runs."""
 
 
 def has_ended(event: Event) -> bool:
@@ -72,9 +72,11 @@ def test_a_record_whose_server_was_away_is_whole_in_the_end(
     run.wait_for(has_started, times=2)
     wait_for_record(mlflow_server, name, trials=7)
     mlflow_server.stop()
+    back_at = time.monotonic() + AWAY
     gate.unlink()
     run.wait_for(has_ended, times=4)
     gate.touch()
+    time.sleep(back_at - time.monotonic())
     mlflow_server.start()
     gate.unlink()
     assert run.finish()[-1]["trials"] == 20

@@ -15,7 +15,7 @@ import pytest
 from mlflow import MlflowClient
 from optuna.trial import TrialState
 from servers import MlflowServer, PostgreSQL
-from started import Event, Run
+from started import SPACE, Event, Run
 
 from searcher.cli import main
 
@@ -28,11 +28,6 @@ trainer = "quick_trainers:{trainer}"
 [metric]
 name = "val_loss"
 
-[space]
-learning_rate = {{ low = 1e-4, high = 1.0, log = true }}
-width = [8, 16, 32]
-depth = {{ low = 1, high = 4 }}
-
 [search]
 pruner = "none"
 seed = {seed}
@@ -42,6 +37,7 @@ trials = {trials}
 slots = 2
 grace_seconds = {grace}
 """
+STUDY += SPACE
 
 GRACE = 5.0
 """Seconds until a silent coordinator counts as dead."""

@@ -12,7 +12,7 @@ from shutil import copytree
 from typing import Any
 
 import pytest
-from started import Run
+from started import SPACE, Run
 
 HERE = Path(__file__).parent
 
@@ -28,18 +28,13 @@ trainer = "quick_trainers:{trainer}"
 [metric]
 name = "val_loss"
 
-[space]
-learning_rate = {{ low = 1e-4, high = 1.0, log = true }}
-width = [8, 16, 32]
-depth = {{ low = 1, high = 4 }}
-beta = {{ low = 0.0, high = 1.0, when = {{ width = 8 }} }}
-
 [search]
 sampler = {{ name = "tpe", n_startup_trials = 4 }}
 pruner = "{pruner}"
 seed = {seed}
 trials = {trials}
 """
+STUDY += SPACE + "beta = {{ low = 0.0, high = 1.0, when = {{ width = 8 }} }}\n"
 
 
 class Harness:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from started import SPACE
 
 KILLED = -9
 
@@ -18,11 +19,6 @@ STUDY = """
 name = "kills"
 [train]
 {train}
-[space]
-learning_rate = {{ low = 1e-4, high = 1.0, log = true }}
-width = [8, 16, 32]
-depth = {{ low = 1, high = 4 }}
-{space}
 [search]
 sampler = {{ name = "tpe", n_startup_trials = 2 }}
 pruner = "asha"
@@ -33,6 +29,7 @@ launcher = "{launcher}"
 slots = 1
 state_seconds = 1e-6
 """
+STUDY += SPACE + "{space}\n"
 
 BETA = "beta = { low = 0.0, high = 1.0, when = { width = 8 } }"
 
