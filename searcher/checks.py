@@ -20,6 +20,7 @@ from searcher.space import (
     unusable_values,
 )
 from searcher.spec import Changes, Choices, Dispatch, StudySpec, read_spec, salvage
+from searcher.tabulated import table_mistakes
 from searcher.toml_lines import line_of, lines_of
 from trainers.choices import choices, unknown
 from trainers.config import SETTINGS, TrialConfig, check_setting, config_from, unknown_setting, uses_own_code
@@ -28,6 +29,7 @@ from trainers.errors import SettingError
 from trainers.losses import goal_of, metric_names
 from trainers.models import MODELS
 from trainers.owncode import load_object
+from trainers.tabulated import is_replay
 
 Found = Iterator[tuple[str, str]]
 
@@ -58,7 +60,9 @@ def check(spec: StudySpec, source: str, text: str = "") -> None:
 
 def _mistakes(spec: StudySpec, text: str) -> list[Mistake]:
     found = [*_conditions(spec), *_search(spec), *_warm_start(spec), *_enqueued(spec), *_dispatch(spec)]
-    if spec.trainer is None:
+    if is_replay(spec.trainer):
+        found += [*table_mistakes(spec)]
+    elif spec.trainer is None:
         found += [*_settings(spec), *_metric(spec)]
         found += [] if found else [*_together(spec)]
     lines = lines_of(text)
@@ -70,6 +74,8 @@ def check_sources(spec: StudySpec) -> None:
 
     Fetches a public data set that is not here yet. Raises: DataError, OwnCodeError.
     """
+    if is_replay(spec.trainer):
+        return  # the table was read to see whether the study fits
     if spec.trainer is not None:
         load_object(spec.trainer, "trainer")
         return

@@ -203,6 +203,9 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--launcher", metavar="NAME", help="where trials train: local, inprocess or ray")
     parser.add_argument("--address", metavar="ADDRESS", help="of the Ray cluster to join, for --launcher ray")
     parser.add_argument(
+        "--trainer", metavar="NAME", help="module:function, or replay:FILE for a table of recorded trainings"
+    )
+    parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a fixed setting; may be repeated"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object for each event")

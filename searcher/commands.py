@@ -204,7 +204,11 @@ def _changes(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """What the options change in the study file: section -> setting -> value."""
     given = {
         "": {"name": arguments.name},
-        "train": {**pairs_of(arguments.set, "--set"), "data_dir": arguments.data_dir},
+        "train": {
+            **pairs_of(arguments.set, "--set"),
+            "data_dir": arguments.data_dir,
+            "trainer": arguments.trainer,
+        },
         "search": {
             "trials": arguments.trials,
             "hours": arguments.hours,

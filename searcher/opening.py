@@ -20,6 +20,7 @@ from searcher.space import distributions, unconditional
 from searcher.spec import StudySpec, parse_spec, read_spec
 from searcher.storage import open_storage, translated
 from searcher.store import SPEC, StudyStore
+from searcher.tabulated import table_notes
 from searcher.warmstart import WARM_START, WarmStart, warm_start
 from trainers.choices import choices
 
@@ -56,8 +57,9 @@ def open_study(spec: StudySpec, url: str, earlier: str | None = None) -> StudySt
             study.set_user_attr(SPEC, now)
         store = StudyStore(study, storage, spec)
         with store.exclusive():
+            store.notes = table_notes(spec)
             if spec.search.warm_start:
-                store.notes = _begin_warm(study, spec, lambda: warm or _warm_start(spec, source))
+                store.notes += _begin_warm(study, spec, lambda: warm or _warm_start(spec, source))
             _enqueue_listed(study, spec)
         return store
 
