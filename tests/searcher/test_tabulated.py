@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 
 from searcher.checks import check
 from searcher.errors import SpecError
@@ -192,3 +193,25 @@ def test_a_point_without_a_configuration_fails_alone(searcher: Call, workplace: 
     first, second, *_ = load_study("own", STORE).results()
     assert str(first.outcome) == "completed" and str(second.outcome) == "failed"
     assert "has no configuration with x = 1, kind = b without y" in second.reason
+
+
+def test_a_record_of_replayed_trials_agrees_and_holds_no_earlier_ones(
+    searcher: Call, workplace: Path
+) -> None:
+    (workplace / "curves.csv").write_text(block("csv"))
+    text = block("toml").replace("trials = 12", "trials = 4") + '[dispatch]\nlauncher = "inprocess"\n'
+    for name in ("first", "second"):
+        (workplace / f"{name}.toml").write_text(text.replace('"replayed"', f'"{name}"'))
+    assert searcher("run", "first.toml", "--no-tracking").code == 0
+    uri = ("--tracking-uri", f"sqlite:///{workplace / 'mlflow.db'}")
+    said = searcher("run", "second.toml", "--from", "first", *uri)
+    assert said.code == 0, said.err
+    assert "4 of 4 finished trials of study 'first' guide the sampler" in said.out + said.err
+    assert searcher("verify", "second", *uri).code == 0
+    client = MlflowClient(uri[1])
+    experiment = client.get_experiment_by_name("second")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    names = sorted(run.info.run_name for run in runs)
+    assert [name[:5] for name in names if name.startswith("t0")] == [f"t000{n}" for n in range(4)]
+    assert len(runs) == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ import optuna
 import pytest
 from told_trials import told, train
 
+from searcher.catalog import find_study
 from searcher.checks import check
+from searcher.environment import environment
 from searcher.errors import NotFound, SearcherError, SpecError, StudyChanged
 from searcher.opening import load_study, open_study
-from searcher.spec import StudySpec
+from searcher.report.numbers.reproduction import reproduction
+from searcher.spec import StudySpec, parse_spec, read_spec
 from searcher.store import StudyStore
 from searcher.trial import Outcome
 from searcher.warmstart import WARM_START, WarmStart, warm_start
@@ -217,3 +221,11 @@ launcher = "inprocess"
     assert len(load_study("new", "sqlite:///studies.db").results()) == 5
     changed = searcher("run", "new.toml", "--no-tracking", "--trials", "6")
     assert changed.code == 2 and "search.warm_start" in changed.err
+
+
+def test_a_report_says_how_to_run_it_again() -> None:
+    shipped = read_spec(find_study("digits-mlp"))
+    search = shipped.search.model_copy(update={"warm_start": ["one", "two words"], "trials": 3})
+    again = reproduction(shipped.model_copy(update={"search": search}), [], environment())
+    assert again.command == "searcher run digits-mlp --trials 3 --from one --from 'two words'"
+    assert parse_spec(tomllib.loads(again.study_file), "again").search.warm_start == ["one", "two words"]
