@@ -11,9 +11,17 @@ from searcher.errors import Mistake, SpecError
 from searcher.identity import MACHINE
 from searcher.launchers import LAUNCHERS
 from searcher.samplers import PRUNERS, SAMPLERS, build_pruner, build_sampler, options_of
-from searcher.space import conditions_first, count_points, distributions, find_cycle, unconditional
+from searcher.space import (
+    conditions_first,
+    count_points,
+    distributions,
+    find_cycle,
+    unconditional,
+    unusable_values,
+)
 from searcher.spec import Changes, Choices, Dispatch, StudySpec, read_spec, salvage
-from searcher.toml_lines import lines_of
+from searcher.tabulated import table_mistakes
+from searcher.toml_lines import line_of, lines_of
 from trainers.choices import choices, unknown
 from trainers.config import SETTINGS, TrialConfig, check_setting, config_from, unknown_setting, uses_own_code
 from trainers.data import check_data, data_kind
@@ -21,6 +29,7 @@ from trainers.errors import SettingError
 from trainers.losses import goal_of, metric_names
 from trainers.models import MODELS
 from trainers.owncode import load_object
+from trainers.tabulated import is_replay
 
 Found = Iterator[tuple[str, str]]
 
@@ -50,12 +59,14 @@ def check(spec: StudySpec, source: str, text: str = "") -> None:
 
 
 def _mistakes(spec: StudySpec, text: str) -> list[Mistake]:
-    found = [*_conditions(spec), *_search(spec), *_dispatch(spec)]
-    if spec.trainer is None:
+    found = [*_conditions(spec), *_search(spec), *_warm_start(spec), *_enqueued(spec), *_dispatch(spec)]
+    if is_replay(spec.trainer):
+        found += [*table_mistakes(spec)]
+    elif spec.trainer is None:
         found += [*_settings(spec), *_metric(spec)]
         found += [] if found else [*_together(spec)]
     lines = lines_of(text)
-    return [Mistake(place, message, lines.get(place, 0)) for place, message in found]
+    return [Mistake(place, message, line_of(place, lines)) for place, message in found]
 
 
 def check_sources(spec: StudySpec) -> None:
@@ -63,6 +74,8 @@ def check_sources(spec: StudySpec) -> None:
 
     Fetches a public data set that is not here yet. Raises: DataError, OwnCodeError.
     """
+    if is_replay(spec.trainer):
+        return  # the table was read to see whether the study fits
     if spec.trainer is not None:
         load_object(spec.trainer, "trainer")
         return
@@ -157,6 +170,25 @@ def _search(spec: StudySpec) -> Found:
             options_of(PRUNERS[pruner.name][0]),
             lambda: build_pruner(pruner.name, pruner.options),
         )
+
+
+def _warm_start(spec: StudySpec) -> Found:
+    sampler = spec.search.sampler.name
+    if spec.search.warm_start and sampler in SAMPLERS and not SAMPLERS[sampler].warm:
+        warm = ", ".join(name for name, kind in SAMPLERS.items() if kind.warm)
+        yield (
+            "search.warm_start",
+            f"the sampler {sampler!r} learns nothing from other studies; choose from: {warm}",
+        )
+
+
+def _enqueued(spec: StudySpec) -> Found:
+    for place, point in enumerate(spec.enqueue):
+        for name, message in unusable_values(point, spec):
+            fixed = name in spec.train and name not in spec.space
+            yield f"enqueue.{place}.{name}", "is fixed in [train]; leave it out" if fixed else message
+    if spec.enqueue and spec.search.sampler.name == "grid":
+        yield "enqueue", "is not for the sampler 'grid', which tries every point in its own order"
 
 
 def _part(place: str, options: Mapping[str, Any], known: list[str], build: Callable[[], object]) -> Found:

@@ -185,12 +185,26 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hours", type=float, metavar="H", help="hours the study may take in all")
     parser.add_argument("--name", metavar="NAME", help="record the study under another name")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the search")
+    parser.add_argument(
+        "--from",
+        action="append",
+        default=[],
+        dest="warm_start",
+        metavar="STUDY",
+        help="a recorded study whose trials guide this one from its start; may be repeated",
+    )
+    parser.add_argument(
+        "--from-storage", metavar="URL", help="Optuna's store of those studies (default: --storage)"
+    )
     parser.add_argument("--slots", type=int, metavar="N", help="trials at once (one per GPU or core)")
     parser.add_argument("--slots-per-device", metavar="N", help="trials at once on each GPU, or 'auto'")
     parser.add_argument("--devices", metavar="LIST", help="GPUs to use, such as 0,1, or cpu (default: all)")
     parser.add_argument("--memory-gb", type=float, metavar="GB", help="host memory a worker may take")
     parser.add_argument("--launcher", metavar="NAME", help="where trials train: local, inprocess or ray")
     parser.add_argument("--address", metavar="ADDRESS", help="of the Ray cluster to join, for --launcher ray")
+    parser.add_argument(
+        "--trainer", metavar="NAME", help="module:function, or replay:FILE for a table of recorded trainings"
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a fixed setting; may be repeated"
     )

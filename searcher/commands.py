@@ -49,7 +49,7 @@ def run_command(arguments: argparse.Namespace) -> int:
     spec = read_checked(path, _changes(arguments))
     check_sources(spec)
     tracking = None if arguments.no_tracking else arguments.tracking_uri
-    places = Places(arguments.storage, tracking, Path(arguments.runs))
+    places = Places(arguments.storage, tracking, Path(arguments.runs), earlier=arguments.from_storage)
     with choose_view(arguments.json, live=spec.dispatch.launcher != "inprocess") as view:
         results = run_study(spec, places, view)
     if not arguments.json:
@@ -204,8 +204,17 @@ def _changes(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """What the options change in the study file: section -> setting -> value."""
     given = {
         "": {"name": arguments.name},
-        "train": {**pairs_of(arguments.set, "--set"), "data_dir": arguments.data_dir},
-        "search": {"trials": arguments.trials, "hours": arguments.hours, "seed": arguments.seed},
+        "train": {
+            **pairs_of(arguments.set, "--set"),
+            "data_dir": arguments.data_dir,
+            "trainer": arguments.trainer,
+        },
+        "search": {
+            "trials": arguments.trials,
+            "hours": arguments.hours,
+            "seed": arguments.seed,
+            "warm_start": _studies(arguments.warm_start),
+        },
         "dispatch": {
             "slots": arguments.slots,
             "launcher": arguments.launcher,
@@ -219,6 +228,13 @@ def _changes(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
         section: {name: value for name, value in values.items() if value is not None}
         for section, values in given.items()
     }
+
+
+def _studies(given: Sequence[str]) -> list[str] | None:
+    """Names of recorded studies, each in one option or several in one with commas; None for none."""
+    from searcher.opening import recorded_name
+
+    return [recorded_name(name.strip()) for names in given for name in names.split(",")] or None
 
 
 def _number_or_text(given: str | None) -> int | str | None:

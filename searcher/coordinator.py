@@ -71,7 +71,7 @@ class Coordinator:
         requeued = self._patiently(self._join)
         self._patiently(self._books.open)
         self.view(StudyOpened(self.spec, self._launcher.slots, tuple(self.ledger.results), requeued))
-        for note in self._launcher.notes:
+        for note in (*self._store.notes, *self._launcher.notes):
             self.view(Noted(note))
         try:
             self._loop()

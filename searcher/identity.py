@@ -25,7 +25,8 @@ def _identity(spec: StudySpec) -> dict[str, Any]:
     space = {name: setting.model_dump(exclude_defaults=True) for name, setting in spec.space.items()}
     parts = {"train": train, "space": space, "metric": spec.metric.model_dump()}
     flat = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
-    return {**flat, "search.seed": spec.search.seed}
+    warm = {"search.warm_start": spec.search.warm_start} if spec.search.warm_start else {}
+    return {**flat, "search.seed": spec.search.seed, **warm}
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

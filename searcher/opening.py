@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import optuna
+from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
 
 from searcher.addresses import hide_passwords
 from searcher.errors import NotFound, StudyChanged
@@ -17,16 +20,27 @@ from searcher.space import distributions, unconditional
 from searcher.spec import StudySpec, parse_spec, read_spec
 from searcher.storage import open_storage, translated
 from searcher.store import SPEC, StudyStore
+from searcher.tabulated import table_notes
+from searcher.warmstart import WARM_START, WarmStart, warm_start
 from trainers.choices import choices
 
+LISTED = "searcher:listed"
+"""The attribute of a trial that was queued from the study file: its point as it stands there."""
 
-def open_study(spec: StudySpec, url: str) -> StudyStore:
-    """The study of `spec`, created when it is new.
 
-    Raises: StudyChanged when trials recorded under its name came from another study file.
+def open_study(spec: StudySpec, url: str, earlier: str | None = None) -> StudyStore:
+    """The study of `spec`, created when it is new, with the points it lists queued.
+
+    When it is new, the studies of its warm start are looked for in the store `earlier`, by default its own.
+
+    Raises: StudyChanged when trials recorded under its name came from another study file; NotFound and
+    SearcherError for a warm start that is not there or does not fit.
     """
     with translated(url):
         storage = open_storage(url)
+        source = url if earlier is None else earlier
+        is_new = bool(spec.search.warm_start) and spec.name not in recorded_names(url)
+        warm = _warm_start(spec, source) if is_new else None  # before anything is written
         study = _create_study(spec, storage)
         recorded = study.user_attrs.get(SPEC)
         before = spec if recorded is None else parse_spec(json.loads(recorded), spec.name)
@@ -41,19 +55,60 @@ def open_study(spec: StudySpec, url: str) -> StudyStore:
         now = spec.model_dump_json()
         if recorded != now:
             study.set_user_attr(SPEC, now)
-        return StudyStore(study, storage, spec)
+        store = StudyStore(study, storage, spec)
+        with store.exclusive():
+            store.notes = table_notes(spec)
+            if spec.search.warm_start:
+                store.notes += _begin_warm(study, spec, lambda: warm or _warm_start(spec, source))
+            _enqueue_listed(study, spec)
+        return store
+
+
+def _warm_start(spec: StudySpec, source: str) -> WarmStart:
+    """What the studies that `spec` names, in the store `source`, have to say to it."""
+    stores = [load_study(name, source) for name in dict.fromkeys(spec.search.warm_start)]
+    return warm_start(spec, [(store.spec, store.results()) for store in stores])
+
+
+def _begin_warm(study: optuna.Study, spec: StudySpec, take: Callable[[], WarmStart]) -> tuple[str, ...]:
+    """Let earlier trials guide the sampler: those it was begun with, which it takes when it is new.
+
+    What a person is told of them.
+    """
+    storage, study_id = study._storage, study._study_id
+    record = storage.get_study_system_attrs(study_id).get(WARM_START)
+    if record is None:
+        record = take().to_record()
+        storage.set_study_system_attr(study_id, WARM_START, record)
+    begun = WarmStart.from_record(record)
+    study.sampler = _sampler(spec, begun.trials(spec))
+    return begun.notes
+
+
+def _enqueue_listed(study: optuna.Study, spec: StudySpec) -> None:
+    """Queue the points that the study file lists, but for those that were queued from it before."""
+    trials = study.get_trials(deepcopy=False)
+    before = [trial.user_attrs[LISTED] for trial in trials if LISTED in trial.user_attrs]
+    for point in spec.enqueue:
+        if point in before:
+            before.remove(point)
+        else:
+            study.enqueue_trial(dict(point), user_attrs={LISTED: dict(point)})
 
 
 def _create_study(spec: StudySpec, storage: RDBStorage) -> optuna.Study:
-    space, search = distributions(spec), spec.search
-    sampler = search.sampler
     return optuna.create_study(
         storage=storage,
         study_name=spec.name,
         direction=spec.metric.goal,
-        sampler=build_sampler(sampler.name, sampler.options, search.seed, space, unconditional(spec)),
+        sampler=_sampler(spec),
         load_if_exists=True,
     )
+
+
+def _sampler(spec: StudySpec, earlier: Sequence[FrozenTrial] = ()) -> BaseSampler:
+    search, space, always = spec.search, distributions(spec), unconditional(spec)
+    return build_sampler(search.sampler.name, search.sampler.options, search.seed, space, always, earlier)
 
 
 def load_study(name: str, url: str) -> StudyStore:

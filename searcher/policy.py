@@ -44,6 +44,11 @@ def symptom_of(fatal: Finding) -> Finding:
     return first_fatal(flatten(fatal.consequences)) or fatal
 
 
+def constraint_of(report: Report) -> str:
+    """The name of the constraint that a doomed trial violates, for the sampler."""
+    return symptom_of(report.fatal).kind if report.fatal is not None else "doomed"
+
+
 def first_cause(findings: Sequence[Finding]) -> Finding | None:
     """What a person should look at first: the earliest fatal finding, else the first warning, else None."""
     warnings = (finding for finding in findings if finding.severity is Severity.WARNING)

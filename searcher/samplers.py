@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import warnings
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,17 +55,19 @@ class SamplerKind:
     """A sampler by name: its class and its defaults, given the seeds and the space.
 
     `joint` says that it may be handed the declared space at once, instead of searching every
-    recorded trial for the settings they have in common.
+    recorded trial for the settings they have in common; `warm` that it learns from the trials of other
+    studies.
     """
 
     cls: type[samplers.BaseSampler]
     defaults: Callable[[Seeds, Space], dict[str, Any]] = _own
     joint: bool = False
+    warm: bool = False
 
 
 SAMPLERS: dict[str, SamplerKind] = {
-    "tpe": SamplerKind(samplers.TPESampler, joint=True),
-    "gp": SamplerKind(samplers.GPSampler, _beside_random, joint=True),
+    "tpe": SamplerKind(samplers.TPESampler, joint=True, warm=True),
+    "gp": SamplerKind(samplers.GPSampler, _beside_random, joint=True, warm=True),
     "cma-es": SamplerKind(samplers.CmaEsSampler, _beside_tpe),
     "random": SamplerKind(samplers.RandomSampler),
     "qmc": SamplerKind(samplers.QMCSampler, _one_sequence),
@@ -100,10 +103,18 @@ def build_pruner(name: str, options: Options) -> pruners.BasePruner:
         return cls(**{**defaults, **options})
 
 
-def build_sampler(name: str, options: Options, seed: int, space: Space, always: Space) -> Reproducible:
+def build_sampler(
+    name: str,
+    options: Options,
+    seed: int,
+    space: Space,
+    always: Space,
+    earlier: Sequence[FrozenTrial] = (),
+) -> Reproducible:
     """The sampler `name` with its options, reproducible (see `Reproducible`).
 
-    `space` holds every setting, `always` those that no condition switches off.
+    `space` holds every setting, `always` those that no condition switches off. Trials of `earlier` studies
+    have numbers below 0.
     """
     kind = SAMPLERS[name]
 
@@ -112,7 +123,30 @@ def build_sampler(name: str, options: Options, seed: int, space: Space, always: 
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return kind.cls(**{**kind.defaults(Seeds(seed, trial_seed), space), **options})
 
-    return Reproducible(build, seed, always if kind.joint else None)
+    return Reproducible(build, seed, always if kind.joint else None, earlier)
+
+
+class _WithEarlier:
+    """A study as its sampler sees it: with trials of earlier studies before its own."""
+
+    def __init__(self, study: optuna.Study, earlier: Sequence[FrozenTrial]) -> None:
+        self._study = study
+        self._earlier = earlier
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._study, name)
+
+    def get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        return self._get_trials(deepcopy, states)
+
+    def _get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
+    ) -> list[FrozenTrial]:
+        earlier = [trial for trial in self._earlier if states is None or trial.state in states]
+        own = self._study._get_trials(deepcopy, states, use_cache)
+        return [*(copy.deepcopy(earlier) if deepcopy else earlier), *own]
 
 
 class Reproducible(samplers.BaseSampler):
@@ -123,10 +157,17 @@ class Reproducible(samplers.BaseSampler):
     on as if it had not been, and no state has to be stored beside the trials.
     """
 
-    def __init__(self, build: Callable[[int], samplers.BaseSampler], seed: int, joint: Space | None) -> None:
+    def __init__(
+        self,
+        build: Callable[[int], samplers.BaseSampler],
+        seed: int,
+        joint: Space | None,
+        earlier: Sequence[FrozenTrial] = (),
+    ) -> None:
         self._build = build
         self._seed = seed
         self._joint = joint
+        self._earlier = earlier
         self._inner = build(self._seed_of(0))
 
     def __str__(self) -> str:
@@ -144,18 +185,18 @@ class Reproducible(samplers.BaseSampler):
         """The settings that are sampled together."""
         if self._joint is not None:
             return self._joint
-        return self._inner.infer_relative_search_space(study, trial)
+        return self._inner.infer_relative_search_space(self._seen(study), trial)
 
     def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: Space) -> dict[str, Any]:
         """Values for the settings that are sampled together."""
-        return self._inner.sample_relative(study, trial, search_space)
+        return self._inner.sample_relative(self._seen(study), trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """A value for one setting alone, whatever was drawn before it: an ask may be cut in two."""
         sampler = self._build(self._seed_of(trial.number, param_name))
-        return sampler.sample_independent(study, trial, param_name, param_distribution)
+        return sampler.sample_independent(self._seen(study), trial, param_name, param_distribution)
 
     def after_trial(
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
@@ -166,6 +207,9 @@ class Reproducible(samplers.BaseSampler):
         except RuntimeError as error:
             if "Study.stop" not in str(error):
                 raise  # else it wishes to stop, having no more points: see `space.count_points`
+
+    def _seen(self, study: optuna.Study) -> Any:
+        return _WithEarlier(study, self._earlier) if self._earlier else study
 
     def _seed_of(self, number: int, setting: str = "") -> int:
         words = [self._seed, number, zlib.crc32(setting.encode())]

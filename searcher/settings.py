@@ -12,8 +12,10 @@ from searcher.memory import predicted_micro_batch, predicted_peak_mb
 from searcher.records import trial_folder
 from searcher.space import Point
 from searcher.spec import StudySpec
+from searcher.tabulated import nearest
 from searcher.trial import TrialResult
 from trainers.config import SETTINGS, config_from, default_of
+from trainers.tabulated import LINE, is_replay
 
 
 def settings_of(spec: StudySpec, point: Point) -> dict[str, Any]:
@@ -23,7 +25,8 @@ def settings_of(spec: StudySpec, point: Point) -> dict[str, Any]:
     """
     given = {**spec.fixed, **point.sampled}
     if spec.trainer is not None:
-        return {**_off(point), **given}
+        where = {LINE: nearest(spec, point.sampled).line} if is_replay(spec.trainer) else {}
+        return {**_off(point), **given, **where}
     settings = config_from({**given, **_from_metric(spec)}).settings()
     return {name: value for name, value in settings.items() if name not in MACHINE}
 

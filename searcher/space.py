@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,7 @@ def suggest(trial: Trial, spec: StudySpec) -> Point:
     sampled: dict[str, Any] = {}
     for name in conditions_first(spec):
         setting = spec.space[name]
-        if _holds(setting.when, sampled):
+        if holds(setting.when, sampled):
             sampled[name] = _suggest_one(trial, name, setting)
     return point_of(sampled, spec)
 
@@ -67,25 +67,38 @@ def point_of(params: Mapping[str, Any], spec: StudySpec) -> Point:
 
 def check_values(values: Mapping[str, Any], spec: StudySpec) -> None:
     """Raises: SearcherError for values that no trial of the study can have."""
+    for name, message in unusable_values(values, spec):
+        raise SearcherError(f"{name} {message}" if name in spec.space else message)
+
+
+def unusable_values(values: Mapping[str, Any], spec: StudySpec) -> Iterator[tuple[str, str]]:
+    """The settings whose values no trial of the study can have, with what is wrong."""
     for name, value in values.items():
         if name not in spec.space:
-            raise SearcherError(unknown(name, spec.space))
-        setting, distribution = spec.space[name], distribution_of(name, spec.space[name])
-        try:
-            fits = distribution._contains(distribution.to_internal_repr(value))
-        except (ValueError, TypeError):
-            fits = False
-        if not fits:
-            allowed = (
-                f"one of {setting.choices}"
-                if isinstance(setting, Choices)
-                else f"from {setting.low} to {setting.high}"
-            )
-            raise SearcherError(f"{name} has to be {allowed}, but got {value!r}")
+            yield name, unknown(name, spec.space)
+            continue
+        setting = spec.space[name]
+        if value_in(distribution_of(name, setting), value) is None:
+            allowed = f"from {setting.low} to {setting.high}" if isinstance(setting, Range) else ""
+            if isinstance(setting, Range) and setting.step is not None:
+                allowed += f" in steps of {setting.step}"
+            yield name, f"has to be {allowed or f'one of {setting.examples}'}, but got {value!r}"
+            continue
         for other, wanted in setting.when.items():
             if values.get(other) not in wanted:
                 got = f"{other} = {values[other]!r}" if other in values else f"no {other}"
-                raise SearcherError(f"{name} is only for {other} in {wanted}, but got {got}")
+                yield name, f"is only for {other} in {wanted}, but got {got}"
+
+
+def value_in(distribution: BaseDistribution, value: Any) -> Any:
+    """The value as trials have it, None when it is not in the distribution."""
+    if not isinstance(distribution, CategoricalDistribution) and type(value) not in (int, float):
+        return None
+    try:
+        inside = distribution.to_internal_repr(value)
+        return distribution.to_external_repr(inside) if distribution._contains(inside) else None
+    except (ValueError, TypeError):
+        return None
 
 
 def count_points(spec: StudySpec) -> int | None:
@@ -99,8 +112,8 @@ def count_points(spec: StudySpec) -> int | None:
     points: list[dict[str, Any]] = [{}]
     for name in conditions_first(spec):
         when = spec.space[name].when
-        active = [point for point in points if _holds(when, point)]
-        points = [point for point in points if not _holds(when, point)]
+        active = [point for point in points if holds(when, point)]
+        points = [point for point in points if not holds(when, point)]
         points += [{**point, name: value} for point in active for value in values[name]]
     return len(points)
 
@@ -129,7 +142,8 @@ def _suggest_one(trial: Trial, name: str, setting: Range | Choices) -> Any:
     )
 
 
-def _holds(when: Conditions, sampled: Mapping[str, Any]) -> bool:
+def holds(when: Conditions, sampled: Mapping[str, Any]) -> bool:
+    """Whether a condition holds for these values."""
     return all(sampled.get(other) in allowed for other, allowed in when.items())
 
 

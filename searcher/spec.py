@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from searcher.errors import Mistake, SpecError
-from searcher.toml_lines import lines_of
+from searcher.toml_lines import line_of, lines_of
 from trainers.choices import unknown
 
 Scalar = str | bool | int | float
@@ -128,6 +128,7 @@ class Search(_Strict):
     hours: float | None = Field(default=None, gt=0)
     device_hours: float | None = Field(default=None, gt=0)
     retries: int = Field(default=1, ge=0)  # of a trial whose worker died
+    warm_start: list[str] = []  # recorded studies whose trials guide the sampler
 
     @model_validator(mode="after")
     def _has_a_budget(self) -> Search:
@@ -173,6 +174,7 @@ class StudySpec(_Strict):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     question: str = ""
+    enqueue: list[dict[str, Any]] = []  # points that are tried first
     train: dict[str, Any] = {}
     metric: Metric = Metric()
     space: dict[str, Setting] = Field(min_length=1)
@@ -213,12 +215,15 @@ def salvage(path: Path, changes: Changes, mistakes: Sequence[Mistake]) -> StudyS
             raw.pop(section, None)
     space = raw.get("space") or {"seed": [0]}
     lost = {rest.partition(".")[0] for section, rest in gone if section == "space"}
+    listed = raw.pop("enqueue", []) if raw.get("space") else []
+    points = [{name: value for name, value in point.items() if name not in lost} for point in listed]
     for setting in space.values():
         if isinstance(setting, dict) and lost & set(setting.get("when", {})):
             setting.pop("when")  # it waits for a setting that is a mistake itself
     search = {"trials": 1, **raw.get("search", {})}
     try:
-        return StudySpec.model_validate({"name": "nameless", **raw, "space": space, "search": search})
+        whole = {"name": "nameless", **raw, "space": space, "search": search, "enqueue": points}
+        return StudySpec.model_validate(whole)
     except ValidationError:
         return None
 
@@ -266,7 +271,7 @@ def _mistake(error: Any, lines: Mapping[str, int]) -> Mistake:
     is_scalar = len(parts) > 3 and parts[-1] in _SCALARS  # one of several types it could have had
     parts = parts[:-1] if is_scalar else parts
     place = ".".join(parts) or "study"
-    line = next((lines[p] for p in _ancestors(parts) if p in lines), 0)
+    line = line_of(place, lines)
     if is_scalar:
         what = "a finite number" if parts[-1] in _NUMBERS else "a text, a finite number, true or false"
         message = f"needs {what}, but got {got!r}"
@@ -288,7 +293,3 @@ def _known_keys(parents: list[str]) -> list[str]:
     if not parents:
         return list(StudySpec.model_fields)
     return list(sections.get(parents[0], Range).model_fields)
-
-
-def _ancestors(parts: list[str]) -> list[str]:
-    return [".".join(parts[:n]) for n in range(len(parts), 0, -1)]

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from diagnostics.findings import Facts
 from searcher.claims import OWNER, claims_for
 from searcher.orders import ENDED, ORDER, Order, Orders, orders_of
-from searcher.policy import stand_in, symptom_of
+from searcher.policy import constraint_of, stand_in
 from searcher.pruning import PruningBoard
 from searcher.records import result_from_record, to_record
 from searcher.samplers import build_pruner
@@ -47,6 +47,7 @@ class StudyStore:
 
     def __init__(self, study: optuna.Study, storage: RDBStorage, spec: StudySpec) -> None:
         self.spec = spec
+        self.notes: tuple[str, ...] = ()  # what a person should know of how it was opened
         self.claims = claims_for(storage, study.study_name, spec.dispatch.grace_seconds)
         self._study = study
         self._storage = storage
@@ -187,8 +188,7 @@ class StudyStore:
             if result.outcome is Outcome.DOOMED:
                 assert result.value is not None
                 values[max(values, default=0) + 1] = result.value
-                fatal = result.report.fatal
-                trial.set_constraint(symptom_of(fatal).kind if fatal is not None else "doomed", 1.0)
+                trial.set_constraint(constraint_of(result.report), 1.0)
             for due, value in values.items():
                 self._storage.set_trial_intermediate_value(trial_id, due, value)
             state = STATE[result.outcome]

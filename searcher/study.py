@@ -31,12 +31,14 @@ WHOLE_AGAIN = "the MLflow record is up to date again"
 @dataclass(frozen=True)
 class Places:
     """Where a study is kept: Optuna's store, MLflow's (None: no record there) and the folder of files, which
-    holds its report as well when there is to be one."""
+    holds its report as well when there is to be one. The studies of a warm start are looked for in the store
+    `earlier`, None: in Optuna's."""
 
     storage: str
     tracking: str | None
     runs: Path = Path("searcher-runs")
     report: bool = True
+    earlier: str | None = None
 
 
 def run_study(
@@ -49,7 +51,7 @@ def run_study(
     """
     runs = places.runs / spec.name
     with study_lock(runs, spec.name, places.storage), contextlib.ExitStack() as stack:
-        store = open_study(spec, places.storage)
+        store = open_study(spec, places.storage, places.earlier)
         stack.callback(store.claims.close)
         environment().keep(runs)
         device = str(spec.fixed.get("device", "auto"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from searcher.launchers.job import End, Ended, Job
@@ -46,11 +46,7 @@ def _start(job: Job) -> Iterator[Progress]:
 
         yield from train(config_from(job.settings))
         return
-    from trainers.owncode import load_object
-    from trainers.seeds import seed_everything
-
-    seed_everything(int(job.settings.get("seed", 0)))
-    stream: Any = load_object(job.trainer, "trainer")(dict(job.settings))
+    stream = _own_stream(job.trainer, job.settings)
     if not hasattr(stream, "__next__"):
         raise OwnCodeError(
             f"trainer {job.trainer!r} has to be a generator of Progress, but returned "
@@ -70,6 +66,19 @@ def _start(job: Job) -> Iterator[Progress]:
                 f"trainer {job.trainer!r} yielded a Progress that cannot be used: {error}"
             ) from None
         yield message
+
+
+def _own_stream(trainer: str, settings: Mapping[str, Any]) -> Any:
+    """What a trainer gives that is not the one that comes along."""
+    from trainers.tabulated import LINE, is_replay, replay, table_of
+
+    if is_replay(trainer):
+        return replay(table_of(trainer, settings.get("data_dir")), settings[LINE])
+    from trainers.owncode import load_object
+    from trainers.seeds import seed_everything
+
+    seed_everything(int(settings.get("seed", 0)))
+    return load_object(trainer, "trainer")(dict(settings))
 
 
 def _is_out_of_memory(error: Exception) -> bool:

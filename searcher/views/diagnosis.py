@@ -22,6 +22,7 @@ from searcher.tracking import RunCurves
 from searcher.trial import Outcome, TrialResult
 from searcher.views.fitting import clauses
 from searcher.views.reasons import REMEDY, at_step, kind_of, stopped_by
+from trainers.tabulated import REPLAYED
 
 WIDE, WIDEST = 110, 180
 """Columns of a terminal from which on there is room for what to change, and for what follows from a cause."""
@@ -31,6 +32,8 @@ def trial_text(result: TrialResult, report: Report, width: int) -> str:
     """All that is known of why a trial went as it did."""
     head = f"trial {result.number} {result.outcome} after {result.epochs:.3g} epochs"
     lines = [f"{head}: {short_settings(sampled_of(result))}"]
+    if REPLAYED in result.facts:
+        lines.append(textwrap.fill(f"replayed: {result.facts[REPLAYED]}", width, subsequent_indent="  "))
     if ended := _ended(result, report):
         lines.append(textwrap.fill(f"ended: {ended}", width, subsequent_indent="  "))
     return "\n".join([*lines, "", report_text(report, width, str(result.facts.get(COUNTED, "step")))])

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import optuna
 import pytest
 import sqlalchemy
+import told_trials
 from optuna.trial import TrialState
 from servers import PostgreSQL
 
@@ -187,3 +188,38 @@ def test_who_stands_still_in_the_middle_of_a_change_holds_nobody_up(
     with pytest.raises(StorageError) as error, translated(storage):
         stands.exec_driver_sql("SELECT 1")
     assert error.value.passing, "it goes on once it is awake"
+
+
+def test_listed_points_are_queued_once_by_coordinators_that_start_together(
+    make_store: Callable[[], StudyStore], storage: str
+) -> None:
+    make_store()
+    points = [{"x": place / 8} for place in range(6)]
+    stores: list[StudyStore] = []
+    starts = [
+        threading.Thread(
+            target=lambda: stores.append(open_study(parse_spec({**SPEC, "enqueue": points}, "test"), storage))
+        )
+        for _ in range(4)
+    ]
+    for start in starts:
+        start.start()
+    for start in starts:
+        start.join()
+    asked = []
+    for store in [*stores, *stores[:2]]:
+        with store.exclusive():
+            asked.append(store.ask()[1].sampled)
+    assert asked == points and states(storage) == [TrialState.RUNNING] * 6
+
+
+def test_coordinators_of_a_study_are_guided_by_the_same_earlier_trials(storage: str) -> None:
+    own = {**SPEC, "train": {"trainer": "some:trainer"}}
+    early = open_study(parse_spec({**own, "name": "early"}, "test"), storage)
+    for _ in range(3):
+        told_trials.train(early)
+    warm = {**own, "search": {"trials": 4, "warm_start": ["early"]}}
+    first = open_study(parse_spec(warm, "test"), storage)
+    told_trials.train(early)
+    second = open_study(parse_spec(warm, "test"), storage)
+    assert first.notes == second.notes and "3 of 3 finished trials" in first.notes[0]

@@ -36,7 +36,7 @@ STORE = ("ask", "requeue_orphans", "requeue", "note_attempt", "tell", "give_orde
 WRITES = (
     *("create_new_study", "set_study_user_attr", "_create_new_trial", "_set_trial_param"),
     *("set_trial_state_values", "set_trial_intermediate_value", "set_trial_user_attr"),
-    "set_trial_system_attr",
+    *("set_trial_system_attr", "set_study_system_attr"),
 )
 """Of Optuna's store: inside an ask or a tell there are several."""
 

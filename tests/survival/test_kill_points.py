@@ -6,6 +6,7 @@ Points are drawn anew in every run; a test that fails shows its seed, and `TEST_
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +208,45 @@ def test_a_store_that_is_away_at_any_write_is_waited_for(
         assert answer["error"] == ""
         assert_whole(answer, twin, len(twin["trials"]))
         assert [note for note in answer["notes"] if note.endswith("the study store is back")]
+
+
+LISTED = """
+[[enqueue]]
+learning_rate = 0.125
+[[enqueue]]
+width = 16
+depth = 3
+[[enqueue]]
+width = 16
+depth = 3
+"""
+
+
+class KilledAfterAnother(Killed):
+    """The store of each folder holds a study that was finished before."""
+
+    def _fresh(self, name: str) -> Path:
+        early = self._folder / "early"
+        if not early.exists():
+            before = own("mixed", 7, trials=6).replace('name = "kills"', 'name = "early"')
+            self._harness.finish(self._harness.folder(early, before))
+        folder: Path = shutil.copytree(early, self._folder / name)
+        (folder / "study.toml").write_text(self._study)
+        return folder
+
+
+def test_points_are_queued_and_earlier_trials_taken_once_wherever_the_coordinator_was_killed(
+    harness: Any, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    text = own("mixed", numbers(rng), trials=5) + LISTED
+    study = KilledAfterAnother(
+        harness, tmp_path, text.replace("[search]", '[search]\nwarm_start = ["early"]')
+    )
+    assert study.twin["trials"][0]["params"]["learning_rate"] == 0.125
+    assert [(t["params"]["width"], t["params"]["depth"]) for t in study.twin["trials"]][1:3] == [(16, 3)] * 2
+    assert any("guide the sampler" in note for note in study.twin["notes"])
+    of_the_beginning = ("create_new_study", "set_study", "_create_new_trial", "requeue_orphans", "ask")
+    points = [p for p in sorted(study.passed) if any(place in p for place in of_the_beginning)]
+    assert len(points) >= 10
+    for point in points:
+        study.at(rng, point)

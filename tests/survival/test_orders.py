@@ -22,7 +22,8 @@ Start = Callable[..., Any]
 
 def tell(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """One command beside the run."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    paths = (Path(__file__).parents[2], Path(__file__).parent)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
     command = [sys.executable, "-m", "searcher.cli", *words]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 

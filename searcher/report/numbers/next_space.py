@@ -187,7 +187,8 @@ def _taken_back(stages: Stages, at: Mapping[str, int], wrong: set[str]) -> dict[
 
 def _mistakes(spec: StudySpec, space: Space) -> set[str]:
     """Places of mistakes that a study with this space would have."""
-    raw = {**spec.model_dump(), "space": {name: setting.model_dump() for name, setting in space.items()}}
+    space_now = {name: setting.model_dump() for name, setting in space.items()}
+    raw = {**spec.model_dump(), "space": space_now, "enqueue": []}
     return mistakes_of(raw, spec.name)
 
 

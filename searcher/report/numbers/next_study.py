@@ -60,7 +60,9 @@ def _text(
     improving: Sequence[TrialResult],
 ) -> str:
     """The study file with its comments."""
-    following = spec.model_copy(update={"name": _next_name(spec.name), "space": draft.space})
+    search = spec.search.model_copy(update={"warm_start": []})  # earlier trials may not fit the ranges now
+    new = {"name": _next_name(spec.name), "space": draft.space, "search": search, "enqueue": []}
+    following = spec.model_copy(update=new)
     reached = [f"Not said by these ranges: {r.text}." for r in left_over(draft.space, known.regions)]
     gone = [_comment(change) for change in draft.changes if change.setting not in draft.space]
     comments = {

@@ -54,6 +54,9 @@ def _options(there: StudySpec, spec: StudySpec) -> list[str] | None:
         if value is not None and value != getattr(there.search, name):
             search[name] = value
             options.append(f"--{name} {value}")
+    if spec.search.warm_start != there.search.warm_start:
+        search["warm_start"] = spec.search.warm_start
+        options += [f"--from {shlex.quote(name)}" for name in spec.search.warm_start]
     train = {k: v for k, v in spec.train.items() if k not in there.train or there.train[k] != v}
     options += [f"--set {shlex.quote(f'{name}={_given(value)}')}" for name, value in train.items()]
     dispatch = there.dispatch.model_dump()  # says where, not what

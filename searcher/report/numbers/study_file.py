@@ -43,6 +43,12 @@ def study_file(spec: StudySpec, comments: Comments | None = None) -> str:
         for name, value in values.items():
             lines += _comment(said.get(f"{section}.{name}", ""))
             lines.append(f"{_key(name)} = {toml_value(value)}")
+    for point in spec.enqueue:
+        lines += [
+            "",
+            "[[enqueue]]",
+            *(f"{_key(name)} = {toml_value(value)}" for name, value in point.items()),
+        ]
     return "\n".join(lines) + "\n"
 
 

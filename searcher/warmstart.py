@@ -1,0 +1,195 @@
+"""A warm start: finished trials of earlier studies guide the sampler of a new one.
+
+They are copied when the study begins and kept with it, so that whatever becomes of the earlier studies its
+points stay the same. They are no trials of the study: the sampler alone sees them, before all others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial, create_trial
+
+from searcher.errors import SearcherError
+from searcher.identity import MACHINE
+from searcher.policy import constraint_of
+from searcher.settings import settings_of
+from searcher.space import conditions_first, distribution_of, distributions, holds, point_of, value_in
+from searcher.spec import Metric, StudySpec
+from searcher.store import STATE
+from searcher.trial import Outcome, TrialResult
+from trainers.config import SETTINGS, default_of
+from trainers.errors import SettingError
+
+WARM_START = "searcher:warm_start"
+"""Where a study keeps the earlier trials, among what Optuna calls its system attributes: those of people are
+read every second."""
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A finished trial of the earlier study `study`, as it would be in this one: its point and its values.
+
+    `constraint` names what it died of, empty when it did not.
+    """
+
+    study: str
+    number: int
+    outcome: Outcome
+    value: float | None
+    values: Mapping[int, float]
+    params: Mapping[str, Any]
+    constraint: str
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """The earlier trials that guide a study, the oldest first, and what a person is told of them."""
+
+    guides: tuple[Guide, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_record(self) -> dict[str, Any]:
+        """Plain data for the store."""
+        trials = [
+            [
+                g.study,
+                g.number,
+                g.outcome.value,
+                g.value,
+                list(g.values.items()),
+                dict(g.params),
+                g.constraint,
+            ]
+            for g in self.guides
+        ]
+        return {"notes": list(self.notes), "trials": trials}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> WarmStart:
+        """What `to_record` gave."""
+        guides = [
+            Guide(study, number, Outcome(outcome), value, dict(values), params, constraint)
+            for study, number, outcome, value, values, params, constraint in record["trials"]
+        ]
+        return cls(tuple(guides), tuple(record["notes"]))
+
+    def trials(self, spec: StudySpec) -> list[FrozenTrial]:
+        """As Optuna's samplers know trials. Their numbers are below 0, the oldest has the lowest."""
+        space = distributions(spec)
+        found = [_frozen(guide, {name: space[name] for name in guide.params}) for guide in self.guides]
+        for number, trial in zip(range(-len(found), 0), found, strict=True):
+            trial.number = trial._trial_id = number
+        return found
+
+
+class _Unfit(Exception):
+    """Why a trial cannot guide a study."""
+
+
+def warm_start(spec: StudySpec, earlier: Iterable[tuple[StudySpec, Sequence[TrialResult]]]) -> WarmStart:
+    """The trials of earlier studies that fit `spec`.
+
+    Raises: SearcherError when a study has another metric, goal or trainer, or no trial fits at all.
+    """
+    guides: list[Guide] = []
+    notes: list[str] = []
+    for there, results in earlier:
+        _check_comparable(spec, there)
+        fitting, left_out = _fitting(spec, there, results)
+        guides += fitting
+        notes.append(_note(there.name, len(fitting), len(results), left_out))
+    if not guides and notes:
+        raise SearcherError(
+            f"nothing can guide study {spec.name!r}:\n"
+            + "\n".join(f"  {note}" for note in notes)
+            + "\nleave the warm start out, or make space, [train] and metric fit"
+        )
+    return WarmStart(tuple(guides), tuple(f"warm start: {note}" for note in notes))
+
+
+def _fitting(
+    spec: StudySpec, there: StudySpec, results: Sequence[TrialResult]
+) -> tuple[list[Guide], Counter[str]]:
+    """The trials that fit, and why the others do not, with how many."""
+    found: list[Guide] = []
+    left_out: Counter[str] = Counter()
+    for result in results:
+        try:
+            params = _params(spec, result)
+        except _Unfit as reason:
+            left_out[str(reason)] += 1
+            continue
+        doomed = result.outcome is Outcome.DOOMED
+        constraint = constraint_of(result.report) if doomed else ""
+        value = result.value if result.outcome is Outcome.COMPLETED else None
+        found.append(
+            Guide(there.name, result.number, result.outcome, value, result.values, params, constraint)
+        )
+    return found, left_out
+
+
+def _params(spec: StudySpec, result: TrialResult) -> dict[str, Any]:
+    """The point of `spec` that an earlier trial stands for. Raises: _Unfit."""
+    if result.outcome is Outcome.FAILED:
+        raise _Unfit("it failed by accident")
+    known = dict(result.settings)
+    if spec.trainer is None:  # settings that are younger than the trial had their defaults
+        known = {**{name: default_of(name) for name in SETTINGS if name not in MACHINE}, **known}
+    params: dict[str, Any] = {}
+    for name in conditions_first(spec):
+        setting = spec.space[name]
+        if not holds(setting.when, params):
+            continue
+        if name not in known:
+            raise _Unfit(f"it has no {name}")
+        params[name] = value_in(distribution_of(name, setting), known[name])
+        if params[name] is None:
+            raise _Unfit(f"its {name} is outside of the space")
+    point = point_of(params, spec)
+    try:
+        here = settings_of(spec, point)
+    except SettingError as error:
+        raise _Unfit(f"its settings do not go together here ({error})") from None
+    for name in (name for name in {**here, **known} if name not in MACHINE):
+        if name in point.inactive and name not in known:
+            continue  # switched off here, and unknown there
+        if name not in known or name not in here or known[name] != here[name]:
+            there, now = (repr(all_[name]) if name in all_ else "not set" for all_ in (known, here))
+            raise _Unfit(f"{name} was {there} and is {now} here")
+    return params
+
+
+def _check_comparable(spec: StudySpec, there: StudySpec) -> None:
+    pairs = (("metric", _words(there.metric), _words(spec.metric)), ("trainer", there.trainer, spec.trainer))
+    for what, before, now in pairs:
+        if before != now:
+            before, now = (name or "the one that comes along" for name in (before, now))
+            raise SearcherError(
+                f"study {there.name!r} cannot guide study {spec.name!r}: its {what} is {before}, but here it "
+                f"is {now}"
+            )
+
+
+def _words(metric: Metric) -> str:
+    return f"{metric.name} ({metric.goal}, {metric.of})"
+
+
+def _note(study: str, taken: int, of: int, left_out: Counter[str]) -> str:
+    note = f"{taken} of {of} finished trials of study {study!r} guide the sampler"
+    reasons = [f"{reason} ({count})" for reason, count in left_out.most_common()]
+    return f"{note}; left out: {', '.join(reasons)}" if reasons else note
+
+
+def _frozen(guide: Guide, space: Mapping[str, Any]) -> FrozenTrial:
+    return create_trial(
+        state=STATE[guide.outcome],
+        value=guide.value,
+        params=dict(guide.params),
+        distributions=dict(space),
+        intermediate_values=dict(guide.values),
+        constraints={guide.constraint: 1.0} if guide.constraint else None,
+    )
