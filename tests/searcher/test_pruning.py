@@ -8,7 +8,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from searcher.pruning import PruningBoard
+from searcher.pruning import PruningBoard, build_judge
+from searcher.rungs import Contest
 from searcher.samplers import PRUNERS, build_pruner
 
 EVALUATIONS = 9
@@ -57,7 +58,7 @@ def by_optuna(pruner: str, name: str, all_curves: list[list[float]]) -> list[tup
 def test_it_decides_as_optuna_does_also_when_trials_are_interrupted(pruner: str) -> None:
     all_curves, name = curves(25), name_of_a_study()
     expected = by_optuna(pruner, name, all_curves)
-    board = PruningBoard(build_pruner(pruner, OPTIONS.get(pruner, {})), name, "minimize")
+    board = PruningBoard(build_judge(pruner, OPTIONS.get(pruner, {}), Contest(name, "minimize")))
     walks = []
     for number, curve in enumerate(all_curves):
         board.begin(number)
@@ -76,7 +77,7 @@ def test_what_it_noted_is_enough_to_go_on_in_another_process(pruner: str) -> Non
     expected = by_optuna(pruner, name, all_curves)
     recorded: list[optuna.trial.FrozenTrial] = []
     for number, curve in enumerate(all_curves):
-        board = PruningBoard(build_pruner(pruner, {}), name, "minimize", recorded)
+        board = PruningBoard(build_judge(pruner, {}, Contest(name, "minimize")), recorded)
         board.begin(number)
         due, state = walk(board, number, curve)
         assert (due, state) == expected[number]
@@ -93,7 +94,7 @@ def test_what_it_noted_is_enough_to_go_on_in_another_process(pruner: str) -> Non
 
 
 def test_the_notes_of_the_pruner_are_given_back() -> None:
-    board = PruningBoard(build_pruner("asha", {}), "notes", "minimize")
+    board = PruningBoard(build_judge("asha", {}, Contest("notes", "minimize")))
     board.begin(0)
     assert not board.should_prune(0, {1: 0.5})
     assert board.end(0, TrialState.COMPLETE, 0.5) == {"completed_rung_0": 0.5}
