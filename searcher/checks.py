@@ -7,11 +7,11 @@ from itertools import combinations_with_replacement, product
 from pathlib import Path
 from typing import Any
 
+from searcher.contest import Contest
 from searcher.errors import Mistake, SpecError
 from searcher.identity import MACHINE
 from searcher.launchers import LAUNCHERS
 from searcher.pruning import build_judge
-from searcher.rungs import Contest
 from searcher.samplers import PRUNERS, SAMPLERS, build_sampler, options_of
 from searcher.space import conditions_first, count_points, distributions, find_cycle, unconditional
 from searcher.spec import Changes, Choices, Dispatch, StudySpec, read_spec, salvage

@@ -9,31 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from searcher.rungs import Contest, FinishedTrial
+from searcher.contest import Contest, FinishedTrial, Judge
 from searcher.samplers import PRUNERS, build_pruner
-
-
-class Judge(Protocol):
-    """Who gives trials up, by what it was told of them and of others."""
-
-    def end(self, trial: FinishedTrial) -> None:
-        """A trial has ended. It may be said again, also otherwise than before."""
-
-    def forget(self, number: int) -> None:
-        """Nothing is known of a trial."""
-
-    def should_prune(self, number: int, values: Mapping[int, float]) -> bool:
-        """Whether a trial is given up after these values (evaluations due -> value)."""
-
-    def notes(self, number: int) -> dict[str, Any]:
-        """What was noted about a trial, to be stored with it."""
 
 
 def build_judge(name: str, options: Mapping[str, Any], contest: Contest) -> Judge:

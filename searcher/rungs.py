@@ -20,36 +20,14 @@ import math
 import zlib
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
+from searcher.contest import Contest, FinishedTrial
 from searcher.spec import Goal
 
 NOTE = "completed_rung_"
 """With the number of a rung: where Optuna keeps a trial's value on it."""
-
-
-@dataclass(frozen=True)
-class Contest:
-    """The study in which trials compete."""
-
-    study: str
-    goal: Goal
-
-
-@dataclass(frozen=True)
-class FinishedTrial:
-    """What a trial leaves to the judgement of others.
-
-    `values` maps evaluations due to values, `notes` holds what was noted while it was judged.
-    """
-
-    number: int
-    completed: bool
-    value: float | None
-    values: Mapping[int, float] = field(default_factory=dict)
-    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Rungs:
@@ -120,7 +98,7 @@ class SuccessiveHalving:
         self._rungs.remove(number)
 
     def should_prune(self, number: int, values: Mapping[int, float]) -> bool:
-        """Whether a trial is given up after these values (evaluations due -> value); notes the rungs."""
+        """Whether a trial is given up after these values (evaluations due -> value); notes its rungs."""
         if not values or self._min_resource is None:
             return False
         due = max(values)
@@ -189,7 +167,7 @@ class Hyperband:
             self._bracket(number).forget(number)
 
     def should_prune(self, number: int, values: Mapping[int, float]) -> bool:
-        """Whether a trial is given up after these values (evaluations due -> value); notes the rungs."""
+        """Whether a trial is given up after these values (evaluations due -> value); notes its rungs."""
         return bool(self._brackets) and self._bracket(number).should_prune(number, values)
 
     def notes(self, number: int) -> dict[str, Any]:

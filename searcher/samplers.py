@@ -15,6 +15,8 @@ from optuna import pruners, samplers
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from searcher.contest import Judge
+from searcher.percentiles import Median, Percentile
 from searcher.rungs import Hyperband, SuccessiveHalving
 
 Space = dict[str, BaseDistribution]
@@ -86,7 +88,7 @@ class PrunerKind:
 
     cls: type[pruners.BasePruner]
     defaults: Options = field(default_factory=dict)
-    own: type[SuccessiveHalving | Hyperband] | None = None
+    own: Callable[..., Judge] | None = None
 
 
 _HALVING = {"min_resource": 1, "reduction_factor": 3}
@@ -95,8 +97,8 @@ PRUNERS: dict[str, PrunerKind] = {
     "none": PrunerKind(pruners.NopPruner),
     "asha": PrunerKind(pruners.SuccessiveHalvingPruner, _HALVING, SuccessiveHalving),
     "hyperband": PrunerKind(pruners.HyperbandPruner, own=Hyperband),
-    "median": PrunerKind(pruners.MedianPruner),
-    "percentile": PrunerKind(pruners.PercentilePruner, {"percentile": 25.0}),
+    "median": PrunerKind(pruners.MedianPruner, own=Median),
+    "percentile": PrunerKind(pruners.PercentilePruner, {"percentile": 25.0}, Percentile),
     "patient": PrunerKind(pruners.PatientPruner, {"wrapped_pruner": None, "patience": 5}),
     "threshold": PrunerKind(pruners.ThresholdPruner),
     "wilcoxon": PrunerKind(pruners.WilcoxonPruner),

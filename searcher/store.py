@@ -15,11 +15,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from diagnostics.findings import Facts
 from searcher.claims import OWNER, claims_for
+from searcher.contest import Contest
 from searcher.orders import ENDED, ORDER, Order, Orders, orders_of
 from searcher.policy import stand_in, symptom_of
 from searcher.pruning import PruningBoard, build_judge
 from searcher.records import result_from_record, to_record
-from searcher.rungs import Contest
 from searcher.space import Point, check_values, point_of, suggest
 from searcher.spec import StudySpec
 from searcher.storage import translated

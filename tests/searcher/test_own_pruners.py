@@ -1,4 +1,4 @@
-"""Successive halving and Hyperband with sorted rungs: Optuna's decisions and notes, and in no more time."""
+"""Our own pruners: the decisions and notes of those of Optuna whose place they take, and in no more time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ import pytest
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from searcher.contest import Contest
 from searcher.pruning import PruningBoard, build_judge
-from searcher.rungs import Contest
 from searcher.samplers import PRUNERS, build_pruner, options_of
 
 OWN = [name for name, kind in PRUNERS.items() if kind.own is not None]
+HALVING = ["asha", "hyperband"]
+CONTEST = Contest("a study", "minimize")
 STREAMS, TRIALS, AT_ONCE, LONGEST = 150, 25, 4, 14
 
 
@@ -59,19 +61,37 @@ class InOptuna:
 
 
 def drawn_options(name: str, rng: np.random.Generator) -> dict[str, Any]:
-    """Options over all there are, some of them left to their defaults."""
-    auto, bootstrap = rng.random() < 0.3, int(rng.integers(4))
-    options: dict[str, Any] = {"reduction_factor": int(rng.integers(2, 5))}
-    if name == "asha":
-        options["min_early_stopping_rate"] = int(rng.integers(3))
-        options["min_resource"] = "auto" if auto else int(rng.integers(1, 4))
-    else:
-        options["min_resource"] = least = int(rng.integers(1, 4))
+    """Options over all there are, most often; else the defaults of some."""
+    options = drawn_halving(name, rng) if name in HALVING else drawn_percentile(name, rng)
+    return (
+        options if rng.random() < 0.8 else {key: given for key, given in options.items() if given == "auto"}
+    )
+
+
+def drawn_halving(name: str, rng: np.random.Generator) -> dict[str, Any]:
+    auto, least = rng.random() < 0.3, int(rng.integers(1, 4))
+    options: dict[str, Any] = {"reduction_factor": int(rng.integers(2, 5)), "min_resource": least}
+    if name == "hyperband":
         options["max_resource"] = "auto" if auto else int(rng.integers(least, 40))
-    if not auto:
-        options["bootstrap_count"] = bootstrap
-    kept = {key: value for key, value in options.items() if rng.random() < 0.8}
-    return kept if auto or "max_resource" in kept or name == "asha" else options
+    else:
+        options["min_early_stopping_rate"] = int(rng.integers(3))
+        options["min_resource"] = "auto" if auto else least
+    return options if auto else {**options, "bootstrap_count": int(rng.integers(4))}
+
+
+def drawn_percentile(name: str, rng: np.random.Generator) -> dict[str, Any]:
+    numbers = {
+        "n_startup_trials": (0, 5),
+        "n_warmup_steps": (0, 5),
+        "interval_steps": (1, 99),
+        "n_min_trials": (1, 4),
+    }
+    options: dict[str, Any] = {key: int(rng.integers(low, high)) for key, (low, high) in numbers.items()}
+    if rng.random() < 0.5:
+        options["interval_steps"] = int(rng.integers(1, 4))
+    if name == "percentile":
+        options["percentile"] = float(rng.choice([0.0, 10.0, 50.0, 100.0, rng.uniform(0, 100)]))
+    return options
 
 
 def drawn_curve(rng: np.random.Generator, stride: int) -> list[dict[int, float]]:
@@ -147,6 +167,7 @@ class Stream:
         del self._curves[number]
 
 
+@pytest.mark.filterwarnings("ignore:All-NaN slice", "ignore:invalid value encountered")
 @pytest.mark.parametrize("name", OWN)
 def test_decisions_and_notes_are_optunas(name: str, rng: np.random.Generator) -> None:
     pruned = 0
@@ -176,7 +197,7 @@ def steps_of_a_climb(name: str, trials: int) -> int:
     for number in range(trials):
         board.begin(number)
         board.should_prune(number, {1: Counted(number % 977), 3: Counted(number % 991)})
-        board.end(number, TrialState.PRUNED, None)
+        board.end(number, TrialState.COMPLETE, 1.0)
     steps = 0
 
     def count(frame: FrameType, event: str, _: object) -> Any:
@@ -195,9 +216,6 @@ def steps_of_a_climb(name: str, trials: int) -> int:
         sys.settrace(before)
     assert not any(given_up)
     return steps
-
-
-CONTEST = Contest("a study", "minimize")
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -241,7 +259,7 @@ def test_hyperband_gives_nobody_up_where_the_first_trial_was_shorter_than_its_fi
         assert board.end(number, TrialState.COMPLETE, 0.0) == {}
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", HALVING)
 def test_the_first_trial_to_complete_says_how_long_trials_are_also_after_an_interruption(name: str) -> None:
     option = "min_resource" if name == "asha" else "max_resource"
     lengths = (100, 900, 300)
