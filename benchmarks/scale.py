@@ -160,7 +160,7 @@ def result(points: list[Point]) -> Result:
         base = first[point.sampler]
         growth = (point.control / base.control) / (point.ask / base.ask)
         name = f"{point.sampler}, {point.trials:,} trials, {point.memory_mb:.0f} MB"
-        name += f", {1e3 * point.pruning:.1f} ms of ours in Optuna's pruner"
+        name += f", {1e3 * point.pruning:.2f} ms of ours in the pruner"
         limit = None if point is base else TARGET
         rows.append(Row(name, growth, (growth, growth), point.control, point.ask, WINDOW, limit))
     about = (

@@ -7,10 +7,12 @@ from itertools import combinations_with_replacement, product
 from pathlib import Path
 from typing import Any
 
+from searcher.contest import Contest
 from searcher.errors import Mistake, SpecError
 from searcher.identity import MACHINE
 from searcher.launchers import LAUNCHERS
-from searcher.samplers import PRUNERS, SAMPLERS, build_pruner, build_sampler, options_of
+from searcher.pruning import build_judge
+from searcher.samplers import PRUNERS, SAMPLERS, build_sampler, options_of
 from searcher.space import (
     conditions_first,
     count_points,
@@ -167,8 +169,8 @@ def _search(spec: StudySpec) -> Found:
         yield from _part(
             "search.pruner",
             pruner.options,
-            options_of(PRUNERS[pruner.name][0]),
-            lambda: build_pruner(pruner.name, pruner.options),
+            options_of(PRUNERS[pruner.name].cls),
+            lambda: build_judge(pruner.name, pruner.options, Contest(spec.name, spec.metric.goal)),
         )
 
 

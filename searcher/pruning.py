@@ -1,81 +1,126 @@
-"""What the pruner sees: an image of the study in memory, in which every attempt at a trial begins clean.
+"""What the pruner sees: the study in memory, in which every attempt at a trial begins clean.
 
 Optuna's pruners write notes (the rungs a trial has climbed) into the store while a trial runs. A trial
 that is interrupted and begins anew would meet the notes of its first attempt and be judged otherwise
-than in an uninterrupted study. So pruners work on an image; what they noted is stored with the result.
+than in an uninterrupted study. So trials are judged here; what was noted is stored with the result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner
 from optuna.storages import InMemoryStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from searcher.spec import Goal
+from searcher.contest import Contest, FinishedTrial, Judge
+from searcher.samplers import PRUNERS, build_pruner
+
+
+def build_judge(name: str, options: Mapping[str, Any], contest: Contest) -> Judge:
+    """The pruner `name` with its options. Raises: ValueError or TypeError for options it refuses."""
+    pruner, kind = build_pruner(name, options), PRUNERS[name]
+    if kind.own is not None:
+        return kind.own(contest, **{**kind.defaults, **options})
+    return OptunaJudge(pruner, contest)
+
+
+class OptunaJudge:
+    """One of Optuna's pruners on an image of the completed trials.
+
+    It may look at no others than those and the one that is judged, and note nothing.
+    """
+
+    def __init__(self, pruner: BasePruner, contest: Contest) -> None:
+        self._pruner = pruner
+        self._contest = contest
+        self._completed: dict[int, FinishedTrial] = {}
+        self._study = self._image()
+
+    def end(self, trial: FinishedTrial) -> None:
+        """A trial has ended. It may be said again, also otherwise than before."""
+        if self._completed.get(trial.number) == trial:
+            return
+        self.forget(trial.number)
+        if trial.completed:
+            self._completed[trial.number] = trial
+            self._study.add_trial(_as_optunas(trial))
+
+    def forget(self, number: int) -> None:
+        """Nothing is known of a trial."""
+        if self._completed.pop(number, None) is not None:
+            self._study = self._image()
+
+    def should_prune(self, number: int, values: Mapping[int, float]) -> bool:
+        """Whether a trial is given up after these values (evaluations due -> value)."""
+        trial = create_trial(state=TrialState.RUNNING, intermediate_values=dict(values))
+        trial.number = number
+        return bool(self._pruner.prune(self._study, trial))
+
+    def notes(self, number: int) -> dict[str, Any]:
+        """There are none."""
+        return {}
+
+    def _image(self) -> optuna.Study:
+        study = optuna.create_study(
+            storage=InMemoryStorage(), study_name=self._contest.study, direction=self._contest.goal
+        )
+        study.add_trials(map(_as_optunas, self._completed.values()))
+        return study
+
+
+def _as_optunas(trial: FinishedTrial) -> FrozenTrial:
+    return create_trial(value=trial.value, intermediate_values=dict(trial.values))
 
 
 class PruningBoard:
-    """The image of one study. Trials have the numbers they have in the store."""
+    """The trials of one study, finished and running, before its judge."""
 
-    def __init__(
-        self, pruner: BasePruner, name: str, direction: Goal, trials: Sequence[FrozenTrial] = ()
-    ) -> None:
-        self._pruner = pruner
-        self._name = name
-        self._direction = direction
-        self._draw(trials)
+    def __init__(self, judge: Judge, trials: Sequence[FrozenTrial] = ()) -> None:
+        self._judge = judge
+        self._running: dict[int, dict[int, float]] = {}  # number -> evaluations due -> value
+        self.learn(trials)
 
     def begin(self, number: int) -> None:
         """A trial begins, or begins anew: nothing is known of it."""
-        if number < self._count:
-            known = self._study.get_trials(deepcopy=False)
-            self._draw([trial if trial.number != number else None for trial in known])
-        while self._count <= number:
-            self._add(None)
+        self._running[number] = {}
+        self._judge.forget(number)
 
     def should_prune(self, number: int, values: Mapping[int, float]) -> bool:
-        """Whether the pruner gives the trial up after these values (evaluations due -> value)."""
-        trial_id = self._ids[number]
-        known = self._storage.get_trial(trial_id).intermediate_values
-        for due, value in values.items():
-            if due not in known:
-                self._storage.set_trial_intermediate_value(trial_id, due, value)
-        return bool(self._pruner.prune(self._study, self._storage.get_trial(trial_id)))
+        """Whether the pruner gives the trial up after these values (evaluations due -> value).
+
+        The first value of an evaluation counts. A trial that ended elsewhere is not given up.
+        """
+        if number not in self._running:
+            return False
+        known = self._running[number]
+        known.update({due: value for due, value in values.items() if due not in known})
+        return self._judge.should_prune(number, known)
 
     def end(self, number: int, state: TrialState, value: float | None) -> dict[str, Any]:
         """A trial ended; what the pruner noted about it. It may be said again."""
-        trial_id = self._ids[number]
-        if not self._storage.get_trial(trial_id).state.is_finished():
-            values = None if value is None or state is TrialState.FAIL else [value]
-            self._storage.set_trial_state_values(trial_id, state, values)
-        return dict(self._storage.get_trial(trial_id).system_attrs)
+        notes = self._judge.notes(number)
+        values = self._running.pop(number, None)
+        if values is not None:
+            self._judge.end(FinishedTrial(number, state is TrialState.COMPLETE, value, values, notes))
+        return notes
 
     def learn(self, trials: Sequence[FrozenTrial]) -> None:
-        """Trials that were finished elsewhere."""
-        if trials:
-            known: dict[int, FrozenTrial | None] = {
-                trial.number: trial for trial in self._study.get_trials(deepcopy=False)
-            }
-            known |= {trial.number: trial for trial in trials}
-            self._draw([known.get(number) for number in range(max(known) + 1)])
+        """Trials that were finished elsewhere, or before; those that are not finished tell nothing yet."""
+        for trial in sorted(filter(_is_finished, trials), key=_ended):
+            self._running.pop(trial.number, None)
+            completed = trial.state is TrialState.COMPLETE
+            value = trial.value if completed else None
+            values, notes = trial.intermediate_values, trial.system_attrs
+            self._judge.end(FinishedTrial(trial.number, completed, value, values, notes))
 
-    @property
-    def _count(self) -> int:
-        return len(self._ids)
 
-    def _draw(self, trials: Sequence[FrozenTrial | None]) -> None:
-        self._storage = InMemoryStorage()
-        self._study = optuna.create_study(
-            storage=self._storage, study_name=self._name, direction=self._direction, pruner=self._pruner
-        )
-        self._study_id = self._storage.get_study_id_from_name(self._name)
-        self._ids: list[int] = []
-        for trial in trials:
-            self._add(trial if trial is not None and trial.state is not TrialState.WAITING else None)
+def _is_finished(trial: FrozenTrial) -> bool:
+    return trial.state.is_finished()
 
-    def _add(self, trial: FrozenTrial | None) -> None:
-        self._ids.append(self._storage.create_new_trial(self._study_id, template_trial=trial))
+
+def _ended(trial: FrozenTrial) -> tuple[datetime, int]:
+    return trial.datetime_complete or datetime.max, trial.number

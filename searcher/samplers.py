@@ -7,7 +7,7 @@ import inspect
 import warnings
 import zlib
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,10 @@ import optuna
 from optuna import pruners, samplers
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
+
+from searcher.contest import Judge
+from searcher.percentiles import Median, Percentile
+from searcher.rungs import Hyperband, SuccessiveHalving
 
 Space = dict[str, BaseDistribution]
 Options = Mapping[str, Any]
@@ -77,15 +81,30 @@ SAMPLERS: dict[str, SamplerKind] = {
     "nsga-iii": SamplerKind(samplers.NSGAIIISampler),
 }
 
-PRUNERS: dict[str, tuple[type[pruners.BasePruner], Options]] = {
-    "none": (pruners.NopPruner, {}),
-    "asha": (pruners.SuccessiveHalvingPruner, {"min_resource": 1, "reduction_factor": 3}),
-    "hyperband": (pruners.HyperbandPruner, {}),
-    "median": (pruners.MedianPruner, {}),
-    "percentile": (pruners.PercentilePruner, {"percentile": 25.0}),
-    "patient": (pruners.PatientPruner, {"wrapped_pruner": None, "patience": 5}),
-    "threshold": (pruners.ThresholdPruner, {}),
-    "wilcoxon": (pruners.WilcoxonPruner, {}),
+
+@dataclass(frozen=True)
+class PrunerKind:
+    """A pruner by name: Optuna's class and our defaults for its options.
+
+    `own` decides in its place, with the same options, where Optuna's takes longer the more trials there are.
+    """
+
+    cls: type[pruners.BasePruner]
+    defaults: Options = field(default_factory=dict)
+    own: Callable[..., Judge] | None = None
+
+
+_HALVING = {"min_resource": 1, "reduction_factor": 3}
+
+PRUNERS: dict[str, PrunerKind] = {
+    "none": PrunerKind(pruners.NopPruner),
+    "asha": PrunerKind(pruners.SuccessiveHalvingPruner, _HALVING, SuccessiveHalving),
+    "hyperband": PrunerKind(pruners.HyperbandPruner, own=Hyperband),
+    "median": PrunerKind(pruners.MedianPruner, own=Median),
+    "percentile": PrunerKind(pruners.PercentilePruner, {"percentile": 25.0}, Percentile),
+    "patient": PrunerKind(pruners.PatientPruner, {"wrapped_pruner": None, "patience": 5}),
+    "threshold": PrunerKind(pruners.ThresholdPruner),
+    "wilcoxon": PrunerKind(pruners.WilcoxonPruner),
 }
 
 
@@ -96,11 +115,11 @@ def options_of(cls: type[Any]) -> list[str]:
 
 
 def build_pruner(name: str, options: Options) -> pruners.BasePruner:
-    """The pruner `name` with its options. Raises: ValueError or TypeError for options it refuses."""
-    cls, defaults = PRUNERS[name]
+    """Optuna's pruner `name` with its options. Raises: ValueError or TypeError for options it refuses."""
+    kind = PRUNERS[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return cls(**{**defaults, **options})
+        return kind.cls(**{**kind.defaults, **options})
 
 
 def build_sampler(

@@ -15,11 +15,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from diagnostics.findings import Facts
 from searcher.claims import OWNER, claims_for
+from searcher.contest import Contest
 from searcher.orders import ENDED, ORDER, Order, Orders, orders_of
 from searcher.policy import constraint_of, stand_in
-from searcher.pruning import PruningBoard
+from searcher.pruning import PruningBoard, build_judge
 from searcher.records import result_from_record, to_record
-from searcher.samplers import build_pruner
 from searcher.space import Point, check_values, point_of, suggest
 from searcher.spec import StudySpec
 from searcher.storage import translated
@@ -60,9 +60,9 @@ class StudyStore:
 
     @cached_property
     def _board(self) -> PruningBoard:
-        pruner = build_pruner(self.spec.search.pruner.name, self.spec.search.pruner.options)
-        trials = self._study.get_trials(deepcopy=False)
-        return PruningBoard(pruner, self.spec.name, self.spec.metric.goal, trials)
+        pruner, contest = self.spec.search.pruner, Contest(self.spec.name, self.spec.metric.goal)
+        judge = build_judge(pruner.name, pruner.options, contest)
+        return PruningBoard(judge, self._study.get_trials(deepcopy=False))
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

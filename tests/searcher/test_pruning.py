@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from searcher.pruning import PruningBoard
+from searcher.contest import Contest
+from searcher.pruning import PruningBoard, build_judge
 from searcher.samplers import PRUNERS, build_pruner
 
 EVALUATIONS = 9
@@ -36,6 +38,19 @@ def walk(board: PruningBoard, number: int, curve: list[float]) -> tuple[int, Tri
     return EVALUATIONS, TrialState.COMPLETE
 
 
+def as_recorded(
+    number: int, state: TrialState, values: list[float], notes: dict[str, Any]
+) -> optuna.trial.FrozenTrial:
+    trial = optuna.trial.create_trial(
+        state=state,
+        value=values[-1],
+        intermediate_values=dict(enumerate(values, start=1)),
+        system_attrs=notes,
+    )
+    trial.number = number
+    return trial
+
+
 def by_optuna(pruner: str, name: str, all_curves: list[list[float]]) -> list[tuple[int, TrialState]]:
     """The same walk through Optuna's own `report` and `should_prune`."""
     study = optuna.create_study(pruner=build_pruner(pruner, OPTIONS.get(pruner, {})), study_name=name)
@@ -57,7 +72,7 @@ def by_optuna(pruner: str, name: str, all_curves: list[list[float]]) -> list[tup
 def test_it_decides_as_optuna_does_also_when_trials_are_interrupted(pruner: str) -> None:
     all_curves, name = curves(25), name_of_a_study()
     expected = by_optuna(pruner, name, all_curves)
-    board = PruningBoard(build_pruner(pruner, OPTIONS.get(pruner, {})), name, "minimize")
+    board = PruningBoard(build_judge(pruner, OPTIONS.get(pruner, {}), Contest(name, "minimize")))
     walks = []
     for number, curve in enumerate(all_curves):
         board.begin(number)
@@ -76,24 +91,63 @@ def test_what_it_noted_is_enough_to_go_on_in_another_process(pruner: str) -> Non
     expected = by_optuna(pruner, name, all_curves)
     recorded: list[optuna.trial.FrozenTrial] = []
     for number, curve in enumerate(all_curves):
-        board = PruningBoard(build_pruner(pruner, {}), name, "minimize", recorded)
+        board = PruningBoard(build_judge(pruner, {}, Contest(name, "minimize")), recorded)
         board.begin(number)
         due, state = walk(board, number, curve)
         assert (due, state) == expected[number]
         notes = board.end(number, state, curve[due - 1])
-        recorded.append(
-            optuna.trial.create_trial(
-                state=state,
-                value=curve[due - 1],
-                intermediate_values=dict(enumerate(curve[:due], start=1)),
-                system_attrs=notes,
-            )
-        )
-        recorded[-1].number = number
+        recorded.append(as_recorded(number, state, curve[:due], notes))
+
+
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_what_ended_elsewhere_counts_as_if_it_had_ended_here(pruner: str) -> None:
+    all_curves, name = curves(30), name_of_a_study()
+    expected = by_optuna(pruner, name, all_curves)
+    judges = [build_judge(pruner, OPTIONS.get(pruner, {}), Contest(name, "minimize")) for _ in range(2)]
+    boards, told = [PruningBoard(judge) for judge in judges], random.randrange(30)
+    for number, curve in enumerate(all_curves):
+        here, there = random.sample(boards, 2)
+        here.begin(number)
+        if number == told:  # taken over from there, where it came half as far
+            there.begin(number)
+            walk(there, number, [9.0, 9.0])
+        due, state = walk(here, number, curve)
+        assert (due, state) == expected[number]
+        trial = as_recorded(number, state, curve[:due], here.end(number, state, curve[due - 1]))
+        for _ in range(random.randrange(1, 3)):  # it may be said again
+            there.learn([trial])
+
+
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_a_trial_that_ended_elsewhere_is_not_given_up_here(pruner: str) -> None:
+    board = PruningBoard(build_judge(pruner, OPTIONS.get(pruner, {}), Contest("a study", "minimize")))
+    board.begin(0)
+    board.learn([as_recorded(0, TrialState.COMPLETE, [0.1], {})])
+    assert not any(board.should_prune(0, {due: 99.0}) for due in range(1, 99))
+    assert board.end(0, TrialState.COMPLETE, 99.0) == {}
+
+
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_nothing_is_left_of_a_trial_that_begins_anew_although_it_had_completed(pruner: str) -> None:
+    all_curves, name = curves(20), name_of_a_study()
+    options = {"max_resource": EVALUATIONS} if pruner == "hyperband" else OPTIONS.get(pruner, {})
+    judges = [build_judge(pruner, options, Contest(name, "minimize")) for _ in range(2)]
+    changed, plain = (PruningBoard(judge) for judge in judges)
+    changed.learn([as_recorded(7, TrialState.COMPLETE, [0.01] * EVALUATIONS, {"completed_rung_0": 0.01})])
+    for number, curve in enumerate(all_curves):
+        for board in (changed, plain):
+            board.begin(number)
+        if number >= 7:
+            expected = walk(plain, number, curve)
+            assert walk(changed, number, curve) == expected
+        else:
+            expected = EVALUATIONS, TrialState.FAIL
+        for board in (changed, plain):
+            board.end(number, expected[1], curve[expected[0] - 1])
 
 
 def test_the_notes_of_the_pruner_are_given_back() -> None:
-    board = PruningBoard(build_pruner("asha", {}), "notes", "minimize")
+    board = PruningBoard(build_judge("asha", {}, Contest("notes", "minimize")))
     board.begin(0)
     assert not board.should_prune(0, {1: 0.5})
     assert board.end(0, TrialState.COMPLETE, 0.5) == {"completed_rung_0": 0.5}
