@@ -50,6 +50,9 @@ ROWS = 20
 ERRORS = 2.0
 """Standard errors by which a trivial loss that was reckoned from a few labels may be too high."""
 
+UNKNOWN = 0.5
+"""Share of the trivial loss by which nothing but learning brings a validation loss below it (house rule)."""
+
 
 def trivial_loss(signals: Signals, facts: Facts) -> float:
     """The loss of the best answer that looks at no input, as this training's loss counts it; NaN where it is
@@ -121,6 +124,20 @@ def beats_guessing(signals: Signals, facts: Facts, trivial: float) -> bool:
     fallen = len(late) > LASTS and late[0] - np.max(late[-LASTS:]) > trivial - bar
     validates = fallen and mann_kendall(late) < -SIGNIFICANT and np.max(late[-LASTS:]) < bar
     return bool(highest < bar or validates)
+
+
+def has_validated(signals: Signals, facts: Facts, trivial: float) -> bool:
+    """Whether a validation loss was once so far below that of guessing that the model must have learnt.
+
+    The validation samples may be easier to guess than the training samples: by the standard error of a
+    variance (of normal numbers), which is more than that of an entropy; without their number by half.
+    """
+    v = finite_values(signals, "val_loss")
+    if not len(v) or not trivial > 0:
+        return False
+    samples = float(facts.get("validation_samples", 0))
+    doubt = min(ERRORS * math.sqrt(2 / samples), UNKNOWN) if samples >= 1 else UNKNOWN
+    return float(np.min(v)) < (1 - doubt) * trivial
 
 
 def _highest_mean(x: Values) -> float:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from diagnostics.evidence.guessing import beats_guessing
+from diagnostics.evidence.guessing import beats_guessing, has_validated
 from diagnostics.evidence.improvement import soon_learns
 from diagnostics.evidence.learning import Standing, standing
 from diagnostics.evidence.movement import effort, movement, standstill
@@ -108,10 +108,12 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
     if math.isfinite(moved):
         evidence["movement"] = moved
     little = hopeless not in STANDS and beats_guessing(signals, facts, now.trivial)
+    once = has_validated(signals, facts, now.trivial)
     said = _cause_of_little(now) if little else _cause(now, moved, hopeless)
+    said += AGAIN if once else ""
     cause = f"after {signals.last_step + 1} steps the training loss is {now.now:.4g}, {said}"
     young = not (planned or hopeless) and waited < UNPLANNED  # of a plan that may be a long one
-    severity = Severity.WARNING if little or young else Severity.FATAL
+    severity = Severity.WARNING if little or once or young else Severity.FATAL
     yield Finding("not-learning", severity, 0, evidence, cause, _remedy(hopeless, signals))
 
 
@@ -167,6 +169,10 @@ WHY = {
     "blind": "; it gives the same answer to every input",
 }
 """What shows that waiting is of no use, as the end of the cause."""
+
+
+AGAIN = "; in validation it was far better once, so that it may be so again"
+"""What speaks for a training that has been seen to learn, as the end of the cause."""
 
 
 def _cause(now: Standing, moved: float, hopeless: str) -> str:

@@ -97,6 +97,28 @@ def test_what_validation_gains_is_a_signal_too(rng: np.random.Generator) -> None
         assert often(([f.severity for f in found] == [severity] for found in called), 0.85)
 
 
+@pytest.mark.parametrize(
+    ("samples", "best", "severity"),
+    [
+        (200, 0.7, Severity.WARNING),
+        (200, 0.9, Severity.FATAL),  # other samples may be as much easier
+        (30, 0.6, Severity.FATAL),
+        (0, 0.4, Severity.WARNING),
+        (0, 0.7, Severity.FATAL),
+    ],
+)
+def test_what_was_far_better_in_validation_once_may_be_so_again(
+    samples: int, best: float, severity: Severity, rng: np.random.Generator
+) -> None:
+    facts: Facts = {**KNOWN, "total_steps": 600, "validation_samples": samples}
+    values = np.full(15, GUESSING)
+    values[int(rng.integers(15))] = best * GUESSING
+    evaluated = (range(39, 600, 40), values)
+    trained = [layered(noisy(np.full(600, 2.31), rng, 0.02), val_loss=evaluated) for _ in range(20)]
+    called = [said(not_learning, signals, facts) for signals in trained]
+    assert often(([f.severity for f in found] == [severity] for found in called), 0.9)
+
+
 T = np.arange(600)
 
 
