@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diagnostics.measuring.figures import Row, pack
 from diagnostics.measuring.hooks import Guard
-from diagnostics.measuring.measures import Row
-from diagnostics.measuring.probe import Probe, pack
+from diagnostics.measuring.probe import Probe
 
 CLASSES, SIZE = 3, 24
 
@@ -189,9 +189,9 @@ def test_running_statistics_against_the_batch() -> None:
 
 
 def test_a_row_is_one_vector_in_the_order_of_its_layout(kept: Kept) -> None:
-    layout, vector = pack(kept.row)
-    assert vector.ndim == 1 and vector.dtype == torch.float32
-    numbers = iter(vector.tolist())
+    layout, packed = pack(kept.row)
+    assert packed.vector.ndim == 1 and packed.vector.dtype == torch.float32
+    numbers = iter(packed.tolist())
     for name, columns in layout:
         found = kept.row[name]
         expected = figures(kept.row, name) if isinstance(found, dict) else {"": float(found)}
