@@ -37,21 +37,9 @@ class Packed:
     """Figures in order; the tensors among them are one vector, which is copied when somebody asks."""
 
     def __init__(self, figures: list[Figure]) -> None:
-        places: dict[int, int] = {}  # of the tensors in the vector, by identity: sums share their parts
         tensors: list[Tensor] = []
-
-        def plan(figure: Figure) -> Any:
-            """How its number is made: its place in the vector, a function and its plans, or the number."""
-            if type(figure) is Made:
-                return figure.make, [plan(part) for part in figure.of]
-            if not isinstance(figure, Tensor):
-                return float(figure)
-            place = places.setdefault(id(figure), len(tensors))
-            if place == len(tensors):
-                tensors.append(figure)
-            return place
-
-        self._plans = [plan(figure) for figure in figures]
+        places: dict[int, int] = {}
+        self._plans = [_plan(figure, tensors, places) for figure in figures]
         self.vector = _together(tensors)
 
     def tolist(self) -> list[float]:
@@ -104,6 +92,21 @@ def root_of_squares(*numbers: float) -> float:
 def finite(x: float) -> float:
     """0 for what is not finite."""
     return x if math.isfinite(x) else 0.0
+
+
+def _plan(figure: Figure, tensors: list[Tensor], places: dict[int, int]) -> Any:
+    """How its number is made: its place in the vector, a function and its plans, or the number itself.
+
+    `tensors` grow by what has no place yet; `places` says by `id` what has one: sums share their parts.
+    """
+    if type(figure) is Made:
+        return figure.make, [_plan(part, tensors, places) for part in figure.of]
+    if not isinstance(figure, Tensor):
+        return float(figure)
+    place = places.setdefault(id(figure), len(tensors))
+    if place == len(tensors):
+        tensors.append(figure)
+    return place
 
 
 def _number(plan: Any, numbers: list[float]) -> float:

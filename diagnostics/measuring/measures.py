@@ -113,7 +113,7 @@ def firings(a: Tensor, units: int = -1) -> Tensor:
     `units` is the axis that counts them. Numbers without a second axis are those of one unit.
     """
     a = a[:, None] if a.ndim == 1 else a
-    return torch.count_nonzero(a, dim=[axis for axis in range(a.ndim) if axis != units % a.ndim])
+    return (a != 0).sum(dim=[axis for axis in range(a.ndim) if axis != units % a.ndim])
 
 
 def unit_axis(y: Tensor, target: Tensor | None = None) -> int:

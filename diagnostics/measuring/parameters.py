@@ -147,7 +147,8 @@ class ParameterProbe:
         g, u, names = self._gradients, self._before, list(w)
         found = measures.norms([*w.values(), *g.values()])
         before, of_g = dict(zip(names, found, strict=False)), dict(zip(g, found[len(names) :], strict=True))
-        torch._foreach_sub_(list(u.values()), [self._all[name] for name in u])
+        if u:  # an optimizer may hold none of these parameters
+            torch._foreach_sub_(list(u.values()), [self._all[name] for name in u])
         of_u = dict(zip(u, measures.norms(list(u.values())), strict=True))
         nothing: dict[str, Figure] = dict.fromkeys(names, 0.0)
         kinds = {"weight": nothing | before, "update": nothing | of_u, "grad": nothing | of_g}
