@@ -178,7 +178,7 @@ def width_of(answers: Tensor | None, target: Tensor | None) -> int | None:
 
 def _is_free_of_nan(answers: Tensor) -> bool:
     try:
-        return torch.equal(answers, answers)
+        return answers.equal(answers)
     except RuntimeError:  # inside a transform
         return False
 
