@@ -7,7 +7,6 @@ from math import isfinite
 from typing import Any, Self
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -18,6 +17,7 @@ from diagnostics.measuring.answers import AnswerWatch, answer_row, width_of
 from diagnostics.measuring.batch import BatchWatch, parts
 from diagnostics.measuring.cadence import Cadence, cadence_of, continuable
 from diagnostics.measuring.everystep import BUFFER, EveryStep, held
+from diagnostics.measuring.figures import pack
 from diagnostics.measuring.given import (
     check_model,
     metric_value,
@@ -29,7 +29,7 @@ from diagnostics.measuring.given import (
 from diagnostics.measuring.groups import two_groups
 from diagnostics.measuring.hooks import Guard
 from diagnostics.measuring.modes import describe_model, describe_optimizers
-from diagnostics.measuring.probe import Probe, pack
+from diagnostics.measuring.probe import Probe
 from diagnostics.measuring.recorder import Recorder
 from diagnostics.measuring.states import on_host
 from diagnostics.signals import Series, Signals
@@ -260,7 +260,7 @@ class Monitor:
         row = self._probe.take()
         if whole:
             self._recorder.facts = {**self._probe.facts(), **self._recorder.facts}  # of the first row
-            row["train_mode"] = torch.tensor(float(self._answers.trains))
+            row["train_mode"] = float(self._answers.trains)
             row |= answer_row(loss, answers, parts(part)[1], self._task)
             if batch is not None:
                 row |= self._batches.figures(batch, width_of(answers, parts(part)[1]))

@@ -11,8 +11,8 @@ from torch.compiler import is_compiling
 
 from diagnostics.measuring import measures, sites
 from diagnostics.measuring.batch import parts
+from diagnostics.measuring.figures import Made, Row, quotient
 from diagnostics.measuring.hooks import Guard, Staying
-from diagnostics.measuring.measures import Row
 from diagnostics.measuring.origin import bad_numbers, origin_of
 from diagnostics.measuring.probe import Probe
 
@@ -165,8 +165,7 @@ def answer_row(loss: Tensor | float, answers: Tensor | None, target: Any, task: 
     row: Row = {**measures.answer_figures(answers, task == "classification", axis)}
     if known is not None:
         plain = measures.plain_loss(answers, known.to(answers.device), task)
-        ratio = math.nan if plain is None else torch.as_tensor(loss, device=plain.device) / plain
-        row["loss_ratio"] = torch.as_tensor(ratio).float().reshape(())
+        row["loss_ratio"] = math.nan if plain is None else Made(quotient, loss, plain)
     return row
 
 
@@ -179,7 +178,7 @@ def width_of(answers: Tensor | None, target: Tensor | None) -> int | None:
 
 def _is_free_of_nan(answers: Tensor) -> bool:
     try:
-        return torch.equal(answers, answers)
+        return answers.equal(answers)
     except RuntimeError:  # inside a transform
         return False
 

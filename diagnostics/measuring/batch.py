@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from diagnostics.measuring import measures
-from diagnostics.measuring.measures import Row
+from diagnostics.measuring.figures import Figure, Made, Row, finite
 
 FEWEST_LABELS = 10
 """Labels for each class before the entropy of their shares is believed (house rule: what Miller's correction
@@ -58,24 +58,22 @@ class BatchWatch:
 
     def _classes_of(self, y: Tensor, width: int | None) -> Row:
         labels = y.flatten() if y.is_floating_point() else y.flatten().long()
-        row: Row = {
-            "y_bad": _bad(labels),
-            "y_min": _finite(labels.min().float()),
-            "y_max": _finite(labels.max().float()),
-        }
+        low, high = torch.aminmax(labels)
+        row: Row = {"y_bad": _bad(labels), "y_min": Made(finite, low), "y_max": Made(finite, high)}
         classes = self._classes or (max(width, 2) if width else None)
         if classes is None:
             return row
-        usable = torch.isfinite(labels) & (labels >= 0) & (labels < classes)
-        places = torch.where(usable, labels, torch.zeros_like(labels)).long()
-        counts = torch.zeros(classes, device=y.device).index_add_(0, places, usable.float())
+        counts = _counts(labels, classes)
         known = self._counts
         fits = known is not None and known.shape == counts.shape
         self._counts = counts + (known.to(counts.device) if known is not None and fits else 0)
+        both = torch.stack([counts, self._counts])
+        (n, all_n), (seen, all_seen) = both.sum(dim=1), (both > 0).sum(dim=1)
+        entropy, of_all = torch.special.entr(both / both.sum(dim=1, keepdim=True)).sum(dim=1)
         return row | {
-            "y_entropy": _entropy(counts),
-            "y_classes": (counts > 0).sum().float(),
-            "trivial_loss": _entropy_of_source(self._counts),
+            "y_entropy": Made(_entropy, entropy, n),
+            "y_classes": seen,
+            "trivial_loss": Made(_entropy_of_source, of_all, all_seen, all_n, classes),
         }
 
     def _targets_of(self, y: Tensor) -> Row:
@@ -101,27 +99,39 @@ class BatchWatch:
         return row
 
 
-def _entropy_of_source(counts: Tensor) -> Tensor:
-    """The entropy in nats of where these labels come from: labels not yet seen are allowed for.
+def _counts(labels: Tensor, classes: int) -> Tensor:
+    """How often each class is among the labels; those that are no class are left out."""
+    if labels.is_floating_point():
+        labels = torch.where(torch.isfinite(labels), labels.floor(), -1.0)
+    places = labels.clamp(-1, classes).long() + 1  # the first and the last place are of no class
+    counts = torch.zeros(classes + 2, device=labels.device)
+    return counts.index_add_(0, places, torch.ones(len(places), device=labels.device))[1:-1]
+
+
+def _entropy(found: float, n: float) -> float:
+    return found if n else 0.0  # 0 of nothing
+
+
+def _entropy_of_source(entropy: float, seen: float, n: float, classes: float) -> float:
+    """The entropy in nats of where `n` labels come from: labels not yet seen are allowed for.
 
     While there are too few labels for that, the entropy of equal shares.
 
     Source: Miller (1955), Note on the bias of information estimates.
     """
-    n, seen, most = counts.sum(), (counts > 0).sum(), math.log(len(counts))
-    found = (_entropy(counts) + (seen - 1) / (2 * n.clamp(min=1))).clamp(max=most)
-    return torch.where(n < FEWEST_LABELS * len(counts), torch.full_like(found, most), found)
+    most = math.log(classes)
+    return most if n < FEWEST_LABELS * classes else min(entropy + (seen - 1) / (2 * n), most)
 
 
 def _inputs(x: Tensor) -> Row:
-    row: Row = {"batch_size": torch.tensor(float(len(x) if x.ndim else 1), device=x.device)}
+    row: Row = {"batch_size": float(len(x) if x.ndim else 1)}
     low, high = torch.aminmax(x)
     if not x.is_floating_point():
-        return row | {"x_min": low.float(), "x_max": high.float()}
-    row["x_bad"] = (~torch.isfinite(high - low)).float()  # both are NaN when one number is
+        return row | {"x_min": low, "x_max": high}
+    row["x_bad"] = Made(_bad_range, low, high)  # both are NaN when one number is
     mean, spread = measures.mean_and_spread(x)
-    figures = {"x_min": low, "x_max": high, "x_mean": mean, "x_spread": spread}
-    row |= {name: _finite(figure) for name, figure in figures.items()}
+    figures: dict[str, Figure] = {"x_min": low, "x_max": high, "x_mean": mean, "x_spread": spread}
+    row |= {name: Made(finite, figure) for name, figure in figures.items()}
     if x.ndim == 2 and x.shape[1] <= FEATURES and len(x) > 1:
         means = x.float().mean(dim=0)
         spreads = (x - means).square().mean(dim=0).sqrt()
@@ -156,12 +166,9 @@ def _finite(figures: Tensor) -> Tensor:
     return torch.nan_to_num(figures, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _bad(values: Tensor) -> Tensor:
-    return (~torch.isfinite(values)).sum().float()
+def _bad(values: Tensor) -> Figure:
+    return (~torch.isfinite(values)).sum() if values.is_floating_point() else 0.0
 
 
-def _entropy(counts: Tensor) -> Tensor:
-    """The entropy in nats of the shares that `counts` make; 0 of nothing."""
-    shares = counts / counts.sum().clamp(min=1)
-    entropy: Tensor = torch.special.entr(shares).sum()
-    return entropy
+def _bad_range(low: float, high: float) -> float:
+    return 0.0 if math.isfinite(high - low) else 1.0

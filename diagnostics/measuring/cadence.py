@@ -179,6 +179,10 @@ class Adaptive:
         self._trained, self._last = state["trained"], self._clock()
 
     def _can_afford(self) -> bool:
+        if (
+            len(self._plain) < PLAIN
+        ):  # beside a few that others slowed down rows look free: none would be plain
+            return False
         return self._spent + self._usual <= self._budget * self._trained
 
 

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from diagnostics.measuring import measures, sites
+from diagnostics.measuring.figures import Figure, Made, Row, average, product, quotient
 from diagnostics.measuring.hooks import Guard, Hook
-from diagnostics.measuring.measures import Row
 
-Columns = dict[str, Tensor]
+Columns = dict[str, Figure]
 
 WINDOW = 512
 """Samples over which a unit must never fire to count as dead (house rule: one that fires for 1 % of the
@@ -35,10 +35,13 @@ class ForwardProbe:
     """Hooks on every leaf of a model between `attach` and `take`."""
 
     def __init__(self, model: nn.Module, guard: Guard) -> None:
-        self._leaves = list(sites.leaves(model))
         self._guard = guard
+        self._hooks = [
+            (module, Hook(self._hook(name, sites.role(module)), guard, name))
+            for name, module in sites.leaves(model)
+        ]
         self._handles: list[RemovableHandle] = []
-        self._found: dict[str, dict[str, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
+        self._found: dict[str, dict[str, list[Figure]]] = defaultdict(lambda: defaultdict(list))
         self._fired: dict[str, Tensor] = {}
         self._samples: dict[str, int] = defaultdict(int)
         self._before: tuple[str, torch.Size] | None = None
@@ -57,10 +60,7 @@ class ForwardProbe:
         self._held = (dict(self._fired), dict(self._samples))
         self._found.clear()
         self._before = None
-        self._handles = [
-            module.register_forward_hook(Hook(self._hook(name), self._guard, name))
-            for name, module in self._leaves
-        ]
+        self._handles = [module.register_forward_hook(hook) for module, hook in self._hooks]
 
     def again(self, parts: int) -> None:
         """The step is begun anew, in so many parts: what its passes have shown is forgotten."""
@@ -117,27 +117,27 @@ class ForwardProbe:
         """The class of the last leaf that was called."""
         return self.kinds[self.order[-1]] if self.order else ""
 
-    def _hook(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+    def _hook(self, name: str, role: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
         def look(module: nn.Module, given: tuple[Any, ...], answer: Any) -> None:
             if (torch.is_grad_enabled() or self.always) and not sites.is_transformed():
-                with torch.no_grad():
-                    self._look(name, module, sites.first_tensor(given), sites.first_tensor(answer))
+                self._look(name, role, module, sites.first_tensor(given), sites.first_tensor(answer))
 
         return look
 
-    def _look(self, name: str, module: nn.Module, x: Tensor | None, out: Tensor | None) -> None:
+    def _look(self, name: str, role: str, module: nn.Module, x: Tensor | None, out: Tensor | None) -> None:
         if out is None or out.numel() == 0 or out.ndim == 0:
             return
         if name not in self.kinds:
             self.order.append(name)
             self.kinds[name] = type(module).__name__
-        if sites.is_layer(module):
+        x = None if x is None else x.detach()
+        if role == "layer":
             self._look_at_layer(name, module, x, out)
-        elif sites.is_norm(module):
+        elif role == "norm":
             self._look_at_norm(name, module, x, out)
-        elif x is not None and sites.is_activation(module, x, out):
+        elif role == "activation" and x is not None and x.shape == out.shape:  # it may be a pooling as well
             self.activations.setdefault(name, len(self.order))
-            self._look_at_activation(name, out, type(module))
+            self._look_at_activation(name, out.detach(), type(module))
         if not isinstance(module, sites.PLUMBING):
             self._before = (name, out.shape)
 
@@ -145,14 +145,15 @@ class ForwardProbe:
         self._convolved = sites.is_convolution(module)
         if name not in self.layers:
             self.layers.append(name)
-        seen = measures.fewer_places(out) if self._convolved else out
+        a = out.detach()
+        seen = measures.fewer_places(a) if self._convolved else a
         mean, spread = measures.mean_and_spread(seen)
         self._found["output_mean"][name].append(mean)
         self._found["output_spread"][name].append(spread)
         if x is not None and self.layers[0] != name and not self.activations:
             self._look_at_activation(f"{name}.input", x, None)
         if sites.is_squashing(module):
-            self._look_at_activation(name, out, nn.Tanh)
+            self._look_at_activation(name, a, nn.Tanh)
             self.activations.setdefault(name, len(self.order))
         if out.requires_grad:
             self._watch_gradient(name, out)
@@ -161,18 +162,16 @@ class ForwardProbe:
         samples, found = len(out) * self.parts, self._found["output_grad"][name]
 
         def look(g: Tensor) -> None:
-            with torch.no_grad():
-                found.append(measures.root_mean_square(g.detach()) * samples)
+            found.append(Made(product, measures.root_mean_square(g.detach()), samples))
 
-        with torch.enable_grad():
-            out.register_hook(Hook(look, self._guard, name))  # type: ignore[no-untyped-call]
+        out.register_hook(Hook(look, self._guard, name))  # type: ignore[no-untyped-call]
 
     def _look_at_activation(self, name: str, a: Tensor, kind: type[nn.Module] | None) -> None:
-        a = measures.fewer_places(a.detach()) if self._convolved else a.detach()
+        a = measures.fewer_places(a) if self._convolved else a
         if kind is not None and kind in measures.SLOPES:
             self._found["slope_share"][name].append(measures.slope_share(kind, a))
         firings = measures.firings(a, 1 if self._convolved and a.ndim > 2 else -1)
-        self._found["zero_share"][name].append(1 - firings.sum() / a.numel())
+        self._found["zero_share"][name].append(Made(_missing_share, firings.sum(), a.numel()))
         fired = firings > 0
         known = self._fired.get(name)
         if known is not None and known.shape == fired.shape:
@@ -187,7 +186,7 @@ class ForwardProbe:
         if before is not None and follows and before[0] not in self.normalised:
             self.normalised.append(before[0])
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and x is not None and x.ndim >= 2:
-            found = measures.running_figures(module, measures.fewer_places(x.detach()))
+            found = measures.running_figures(module, measures.fewer_places(x))
             if found is not None:
                 self._found["running_gap"][name].append(found[0])
                 self._found["running_ratio"][name].append(found[1])
@@ -197,8 +196,8 @@ class ForwardProbe:
         full = list(self._found["zero_share"])
         if not full or any(self._samples[name] < WINDOW for name in full):
             return {}
-        shares = {name: 1 - self._fired[name].float().mean() for name in full}
-        units = {name: torch.tensor(float(len(self._fired[name]))) for name in full}
+        units: Columns = {name: float(len(self._fired[name])) for name in full}
+        shares: Columns = {name: Made(_missing_share, self._fired[name].sum(), units[name]) for name in full}
         for name in full:
             del self._fired[name], self._samples[name]
         return {"dead_share": shares, "site_units": units}
@@ -214,5 +213,9 @@ class ForwardProbe:
         return {signal: columns for signal, columns in figures.items() if columns}
 
 
-def _mean(calls: list[Tensor]) -> Tensor:
-    return calls[0] if len(calls) == 1 else torch.stack([call.float() for call in calls]).mean()
+def _missing_share(seen: float, of: float) -> float:
+    return 1 - quotient(seen, of)
+
+
+def _mean(calls: list[Figure]) -> Figure:
+    return calls[0] if len(calls) == 1 else Made(average, *calls)

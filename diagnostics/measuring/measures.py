@@ -1,4 +1,4 @@
-"""Tensor in, number out: every figure a probe takes, as a 0-d tensor that stays on its device.
+"""Tensor in, figure out: what a probe takes stays on its device, or is made on the host of what does.
 
 Notation
     w       a weight matrix, rows are output units        [rows, ...]
@@ -17,12 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from diagnostics.measuring.figures import Figure, Made, added, finite, quotient
+
 ROWS = 64
 """Rows, samples or places that are looked at: more of them cost time and hardly change a share or a
 spread (house rule: the standard error of a share of 64 x 64 numbers is below 1 %)."""
 
-Row = dict[str, Tensor | dict[str, Tensor]]
-"""Signal -> its figure, or its figures by column; 0-d tensors all."""
+IGNORED = -100
+"""The label that `nll_loss` leaves out."""
 
 SLOPES: Mapping[type[nn.Module], Callable[[Tensor], Tensor]] = {
     nn.Sigmoid: lambda a: 4 * a * (1 - a),
@@ -57,52 +59,52 @@ def length(x: Tensor) -> Tensor:
     return found
 
 
-def total(parts: Sequence[Tensor]) -> Tensor:
-    """The norm of everything whose parts have these norms."""
-    return length(torch.stack([part.float() for part in parts]))
+def first_rows(x: Tensor) -> Tensor:
+    """The first `ROWS` of what the first axis counts."""
+    return x[:ROWS] if len(x) > ROWS else x
 
 
-def dot(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
-    """The inner product of two lists of tensors of equal shapes, as of two long vectors."""
-    pairs = zip(map(_wide, one), map(_wide, other), strict=True)
-    products = [torch.dot(a.reshape(-1), b.reshape(-1)) for a, b in pairs]
-    return torch.stack([product.float() for product in products]).sum()
+def dots(vectors: Sequence[Sequence[Tensor]], pairs: Sequence[tuple[int, int]]) -> list[Figure]:
+    """The inner product of each of these pairs of vectors; a vector is a list of tensors, all shaped alike.
+
+    All products of one tensor come before those of the next: so it has to be brought from memory once.
+    """
+    products: list[list[Tensor]] = [[] for _ in pairs]
+    for parts in zip(*vectors, strict=True):
+        flat = [_wide(x).reshape(-1) for x in parts]
+        for place, (i, j) in enumerate(pairs):
+            products[place].append(torch.dot(flat[i], flat[j]))
+    return [Made(added, *some) for some in products]
 
 
-def square(tensors: Sequence[Tensor]) -> Tensor:
-    """The squared norm of a list of tensors, as of one long vector."""
-    return total(norms(tensors)) ** 2
-
-
-def row_spreads(matrices: Sequence[Tensor]) -> list[Tensor]:
+def row_spreads(matrices: Sequence[Tensor]) -> list[Figure]:
     """How much the rows of each matrix differ: ||w - mean row|| / ||w|| over its first `ROWS` rows.
 
     0 when all are equal.
     """
-    rows = [w[:ROWS].flatten(1).float() for w in matrices]
+    rows = [first_rows(w).flatten(1).float() for w in matrices]
     found = norms([*rows, *[some - some.mean(dim=0) for some in rows]])
-    sizes, apart = found[: len(rows)], found[len(rows) :]
-    return [torch.nan_to_num(one / size) for one, size in zip(apart, sizes, strict=True)]  # 0 / 0: all is 0
+    return [Made(_spread, *both) for both in zip(found[len(rows) :], found[: len(rows)], strict=True)]
 
 
-def mean_and_spread(x: Tensor) -> tuple[Tensor, Tensor]:
+def mean_and_spread(x: Tensor) -> tuple[Figure, Figure]:
     """Mean and standard deviation of all numbers of the first `ROWS` samples.
 
     In two passes: torch's own one-pass functions take ten times as long on a CPU.
     """
-    some = x[:ROWS].float()
+    some = first_rows(x).float()
     mean = some.mean()
     return mean, root_mean_square(some - mean)
 
 
-def root_mean_square(x: Tensor) -> Tensor:
+def root_mean_square(x: Tensor) -> Figure:
     """The root of the mean square."""
-    return length(x.float()) / float(max(x.numel(), 1) ** 0.5)
+    return Made(quotient, length(x.float()), max(x.numel(), 1) ** 0.5)
 
 
 def slope_share(kind: type[nn.Module], a: Tensor) -> Tensor:
     """The mean local derivative of a saturating activation over its largest one (see `SLOPES`)."""
-    return SLOPES[kind](a[:ROWS].float()).mean()
+    return SLOPES[kind](first_rows(a).float()).mean()
 
 
 def firings(a: Tensor, units: int = -1) -> Tensor:
@@ -111,7 +113,7 @@ def firings(a: Tensor, units: int = -1) -> Tensor:
     `units` is the axis that counts them. Numbers without a second axis are those of one unit.
     """
     a = a[:, None] if a.ndim == 1 else a
-    return torch.count_nonzero(a, dim=[axis for axis in range(a.ndim) if axis != units % a.ndim])
+    return (a != 0).sum(dim=[axis for axis in range(a.ndim) if axis != units % a.ndim])
 
 
 def unit_axis(y: Tensor, target: Tensor | None = None) -> int:
@@ -140,34 +142,33 @@ def plain_loss(y: Tensor, target: Tensor, task: str) -> Tensor | None:
     if target.ndim != y.ndim - 1:
         return None
     axis = unit_axis(y, target)
-    logs = y.float().log_softmax(dim=axis).movedim(axis, -1)
-    if logs.shape[:-1] != target.shape:
+    if (*y.shape[:axis], *y.shape[axis + 1 :]) != tuple(target.shape):
         return None
-    usable = (target >= 0) & (target < logs.shape[-1])
-    chosen = torch.where(usable, target, torch.zeros_like(target)).long()
-    losses = -logs.gather(-1, chosen[..., None])[..., 0]
-    return torch.where(usable, losses, torch.zeros_like(losses)).sum() / usable.sum()
+    logs, wanted = y.float().log_softmax(dim=axis).movedim(axis, 1), target.long()
+    usable = (wanted >= 0) & (wanted < y.shape[axis])
+    return nn.functional.nll_loss(logs, torch.where(usable, wanted, IGNORED), ignore_index=IGNORED)
 
 
-def answer_figures(y: Tensor, centred: bool, axis: int | None = None) -> dict[str, Tensor]:
+def answer_figures(y: Tensor, centred: bool, axis: int | None = None) -> dict[str, Figure]:
     """What the answers of a batch look like; `centred` when a constant added to a row changes nothing.
 
     `axis` counts the outputs; without it, as `unit_axis` says. The spread is over the samples, as a root
     mean square over the outputs.
     """
-    some = y[:ROWS].float()
+    some = first_rows(y).float()
     some = some.movedim(unit_axis(some) if axis is None else axis, -1) if some.ndim > 1 else some[:, None]
     rows = some.reshape(len(some), -1, some.shape[-1])
     free = rows - rows.mean(dim=-1, keepdim=True) if centred and rows.shape[-1] > 1 else rows
     apart = free - free.mean(dim=0)
     low, high = torch.aminmax(rows)
+    sums = rows.sum(dim=-1) - 1
     return {
         "answer_spread": root_mean_square(apart),
         "answer_scale": root_mean_square(free),
         "answer_min": low,
         "answer_max": high,
-        "answer_sum_gap": (rows.sum(dim=-1) - 1).abs().mean(),
-        "answer_width": torch.tensor(float(rows.shape[-1]), device=y.device),
+        "answer_sum_gap": Made(quotient, torch.linalg.vector_norm(sums, ord=1), sums.numel()),
+        "answer_width": float(rows.shape[-1]),
     }
 
 
@@ -187,14 +188,19 @@ def running_figures(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> tuple[T
     return gap, (norm.running_var / (variance + norm.eps)).median()
 
 
-def rotation(before: Tensor, after: Tensor, step: Tensor) -> Tensor:
+def rotation(before: float, after: float, step: float) -> float:
     """The angle in radians between vectors of norms `before` and `after` whose difference has norm `step`.
 
     From the half-angle formula, which keeps its digits where the angle is tiny.
     """
-    square = (step * step - (after - before) ** 2) / (4 * before * after)
-    safe = torch.where(before * after > 0, square, torch.zeros_like(square))
-    return 2 * torch.asin(safe.clamp(0, 1).sqrt())
+    if not before * after > 0:
+        return 0.0
+    square = (step * step - (after - before) * (after - before)) / (4 * before * after)
+    return square if math.isnan(square) else 2 * math.asin(math.sqrt(min(max(square, 0.0), 1.0)))
+
+
+def _spread(apart: float, size: float) -> float:
+    return finite(quotient(apart, size))  # 0 / 0: all is 0
 
 
 def _wide(x: Tensor) -> Tensor:

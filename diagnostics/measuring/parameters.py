@@ -3,7 +3,8 @@
 Notation
     w, w'   a parameter before and after the step
     g, g'   its gradient at the step and at the next one, as the optimizer saw it
-    u       the true update, w' - w
+    u       the true update turned around, w - w', which needs no memory beside the copy of w; a norm, or a
+            ratio of two products, is that of the true update
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from diagnostics.measuring import measures, sites
+from diagnostics.measuring.figures import Figure, Made, Row, average, root_of_squares
 from diagnostics.measuring.hooks import Guard, Hook
-from diagnostics.measuring.measures import Row
 
 Columns = dict[str, Tensor]
 
@@ -40,7 +41,7 @@ class ParameterProbe:
         self._seen: set[int] = set()  # the optimizers that have made their step
         self._before: Columns = {}
         self._gradients: Columns = {}
-        self._pair: tuple[Columns, Columns, Tensor] | None = None  # g, u and ||g||² of the step before
+        self._pair: tuple[Columns, Columns] | None = None  # g and u of the step before
         self._shared: Row = {}
 
     @property
@@ -78,9 +79,8 @@ class ParameterProbe:
         self._all = {name: self._all[name] for name in state["names"]}
         self._pair = None
         if state["pair"] is not None:
-            *both, size = state["pair"]
-            g, u = ({n: x.to(self._all[n].device) for n, x in part.items()} for part in both)
-            self._pair = (g, u, size.to(next(iter(g.values()), size).device))
+            g, u = ({n: x.to(self._all[n].device) for n, x in part.items()} for part in state["pair"])
+            self._pair = (g, u)
 
     def order(self, modules: Sequence[str]) -> None:
         """From now on the columns follow these modules; parameters of others come last."""
@@ -105,20 +105,18 @@ class ParameterProbe:
         if not (self._whole and self._seen and self._all):
             return row
         with torch.no_grad():
-            w = {name: self._before.get(name, p.detach()) for name, p in self._all.items()}
-            moved = [p.detach() for p in self._all.values()]
-            u = dict(zip(w, torch._foreach_sub(moved, list(w.values())), strict=True))
-            row |= self._norms(w, u, normalised)
+            w = {name: self._before.get(name, p) for name, p in self._all.items()}
             row |= self._spreads(w)
-            size: Tensor = row["total_grad_norm"] ** 2  # type: ignore[operator]
-        self._pair = (self._gradients, {name: u[name] for name in self._gradients}, size)
-        self._gradients = {}
+            row |= self._norms(w, normalised)
+        self._pair = (self._gradients, {n: self._before[n] for n in self._gradients if n in self._before})
+        self._gradients, self._before = {}, {}
         return row
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._whole and id(optimizer) not in self._seen:
             held = _held(optimizer)
-            new = {n: p.detach().clone() for n, p in self._all.items() if id(p) in held}
+            with torch.no_grad():
+                new = {name: p.clone() for name, p in self._all.items() if id(p) in held}
             self._before = new | self._before
         if not _closure(args, kwargs):
             self._take_gradients(optimizer)
@@ -141,28 +139,29 @@ class ParameterProbe:
                 self._gradients |= {name: values.clone() for name, values in g.items()}
                 self._seen.add(id(optimizer))
 
-    def _norms(self, w: Columns, u: Columns, normalised: Sequence[str]) -> Row:
-        """Norms of weights, gradients and updates: per matrix, per vector and over all."""
-        g, names = self._gradients, list(w)
-        found = measures.norms([*w.values(), *u.values(), *g.values()])
-        n = len(names)
-        zero = torch.zeros_like(found[0])
-        kinds = {
-            "weight": dict(zip(names, found[:n], strict=True)),
-            "update": dict(zip(names, found[n : 2 * n], strict=True)),
-            "grad": dict.fromkeys(names, zero) | dict(zip(g, found[2 * n :], strict=True)),
-        }
+    def _norms(self, w: Columns, normalised: Sequence[str]) -> Row:
+        """Norms of weights, gradients and updates: per matrix, per vector and over all.
+
+        The copies of the weights become the updates on the way.
+        """
+        g, u, names = self._gradients, self._before, list(w)
+        found = measures.norms([*w.values(), *g.values()])
+        before, of_g = dict(zip(names, found, strict=False)), dict(zip(g, found[len(names) :], strict=True))
+        if u:  # an optimizer may hold none of these parameters
+            torch._foreach_sub_(list(u.values()), [self._all[name] for name in u])
+        of_u = dict(zip(u, measures.norms(list(u.values())), strict=True))
+        nothing: dict[str, Figure] = dict.fromkeys(names, 0.0)
+        kinds = {"weight": nothing | before, "update": nothing | of_u, "grad": nothing | of_g}
         row: Row = {}
         for kind, columns in kinds.items():
             row[f"{kind}_norm"] = {name: x for name, x in columns.items() if self._all[name].ndim >= 2}
             row[f"vector_{kind}_norm"] = {name: x for name, x in columns.items() if self._all[name].ndim < 2}
-            row[f"total_{kind}_norm"] = measures.total(list(columns.values()))
+            row[f"total_{kind}_norm"] = Made(root_of_squares, *columns.values())
+        turned = [name for name in names if self._all[name].ndim >= 2 and _owner(name) in normalised]
+        after = measures.norms([self._all[name] for name in turned])
         row["rotation"] = {
-            name: measures.rotation(
-                kinds["weight"][name], measures.length(self._all[name].detach()), kinds["update"][name]
-            )
-            for name in names
-            if self._all[name].ndim >= 2 and _owner(name) in normalised
+            name: Made(measures.rotation, kinds["weight"][name], new, kinds["update"][name])
+            for name, new in zip(turned, after, strict=True)
         }
         return row
 
@@ -174,30 +173,26 @@ class ParameterProbe:
         of_g = dict(zip(g, found[len(matrices) :], strict=True))
         return {
             "row_spread": dict(zip(matrices, found, strict=False)),
-            "grad_row_spread": {
-                name: of_g[name] if name in g else w[name].new_zeros(()) for name in matrices
-            },
+            "grad_row_spread": {name: of_g.get(name, 0.0) for name in matrices},
         }
 
 
-def _pair_figures(
-    old: Mapping[str, Tensor], u: Mapping[str, Tensor], size: Tensor, new: Mapping[str, Tensor]
-) -> Row:
-    """What the gradients of two successive steps say about each other and about the step between them.
-
-    `size` is the squared norm of `old`.
-    """
-    names = [name for name in old if name in new]
+def _pair_figures(old: Columns, u: Columns, new: Columns) -> Row:
+    """What the gradients of two successive steps say about each other and about the step between them."""
+    names = [name for name in old if name in new and name in u]
     if not names:
         return {}
-    one, other, step = ([source[name] for name in names] for source in (old, new, u))
-    first, second = measures.dot(one, step), measures.dot(other, step)
+    vectors = [[source[name] for name in names] for source in (old, new, u)]
+    square, dot, first, next_square, second = measures.dots(vectors, [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2)])
     return {
-        "grad_dot": measures.dot(one, other),
-        "grad_square": ((size if len(names) == len(old) else measures.square(one)) + measures.square(other))
-        / 2,
-        "overshoot": torch.where(first != 0, 1 - second / first, torch.ones_like(first)),
+        "grad_dot": dot,
+        "grad_square": Made(average, square, next_square),
+        "overshoot": Made(_overshoot, first, second),
     }
+
+
+def _overshoot(first: float, second: float) -> float:
+    return 1 - second / first if first else 1.0
 
 
 def _owner(parameter: str) -> str:
@@ -215,7 +210,6 @@ def _closure(args: Any, kwargs: Any) -> Any:
 
 
 def _dense(g: Tensor, scale: Tensor | None) -> Tensor:
-    g = g.detach()
     g = g if g.layout is torch.strided else g.to_dense()
     return g if scale is None else g / scale
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from diagnostics.measuring import sites
+from diagnostics.measuring.figures import Row
 from diagnostics.measuring.forward import ForwardProbe
 from diagnostics.measuring.hooks import Guard
-from diagnostics.measuring.measures import Row
 from diagnostics.measuring.origin import replay
 from diagnostics.measuring.parameters import ParameterProbe
-from diagnostics.measuring.recorder import Layout
 
 
 class Probe:
@@ -102,18 +100,3 @@ class Probe:
             "head_layer": probe.layers[-1] if probe.layers else "",
             "activations": ",".join(dict.fromkeys(probe.kinds[name] for name in probe.activations)),
         }
-
-
-def pack(row: Row) -> tuple[Layout, Tensor]:
-    """A row as its layout and one vector: one copy to the host is enough for all of it."""
-    layout: list[tuple[str, tuple[str, ...]]] = []
-    numbers: list[Tensor] = []
-    for name, figures in row.items():
-        if isinstance(figures, Tensor):
-            layout.append((name, ()))
-            numbers.append(figures)
-        elif figures:
-            layout.append((name, tuple(figures)))
-            numbers.extend(figures.values())
-    device = next((n.device for n in numbers if n.device.type != "cpu"), numbers[0].device)
-    return tuple(layout), torch.stack([n if n.device == device else n.to(device) for n in numbers]).float()

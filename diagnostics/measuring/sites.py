@@ -90,11 +90,14 @@ def is_norm(module: nn.Module) -> bool:
     return isinstance(module, NORMS) or type(module).__name__.lower().endswith("norm")
 
 
-def is_activation(module: nn.Module, given: Tensor, answer: Tensor) -> bool:
-    """Whether a leaf module is an activation: it keeps the shape, and is nothing else that does."""
-    if is_layer(module) or is_norm(module) or isinstance(module, PLUMBING):
-        return False
-    return given.shape == answer.shape and "drop" not in type(module).__name__.lower()
+def role(module: nn.Module) -> str:
+    """What a leaf module is looked at as: `layer`, `norm`, `activation` if it keeps the shape, or nothing."""
+    if is_layer(module):
+        return "layer"
+    if is_norm(module):
+        return "norm"
+    is_other = isinstance(module, PLUMBING) or "drop" in type(module).__name__.lower()
+    return "" if is_other else "activation"
 
 
 def is_squashing(module: nn.Module) -> bool:

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from diagnostics.measuring.batch import FEATURES, BatchWatch
-from diagnostics.measuring.measures import Row
+from diagnostics.measuring.figures import Row
 
 
 def found(row: Row) -> dict[str, Any]:
     """A row as plain numbers."""
     return {
-        name: float(x) if isinstance(x, Tensor) else [float(value) for value in x.values()]
+        name: [float(value) for value in x.values()] if isinstance(x, dict) else float(x)
         for name, x in row.items()
     }
 

@@ -21,6 +21,20 @@ class Clock:
         return self.now
 
 
+@dataclass
+class Shared(Clock):
+    """The clock of a process that has to leave its core to others every few steps."""
+
+    stolen: float = 0.0
+    until: float = 0.0
+
+    def __call__(self) -> float:
+        while self.now > self.until:
+            self.until += random.uniform(1.0, 4.0)
+            self.stolen += random.expovariate(1 / 3.0)
+        return self.now + self.stolen
+
+
 def rows(
     cadence: Cadence, clock: Clock, steps: int, plain: float, cost: float, pairs: bool = True
 ) -> list[int]:
@@ -116,6 +130,14 @@ def test_an_evaluation_between_two_steps_does_not_eat_the_budget() -> None:
         return sum(step > 1000 for step in due)
 
     assert late(pause=500.0) >= 0.5 * late(pause=0.0)
+
+
+def test_a_busy_machine_does_not_make_rows_look_free() -> None:
+    clock = Clock()
+    alone = len(rows(Adaptive(0.01, clock), clock, 3000, 1.0, 1.3))
+    for _ in range(40):
+        clock = Shared()
+        assert len(rows(Adaptive(0.01, clock), clock, 3000, 1.0, 1.3)) <= 2 * alone
 
 
 def test_a_clock_that_jumps_or_stands_still_does_no_harm() -> None:

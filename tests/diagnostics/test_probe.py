@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diagnostics.measuring.figures import Row, pack
 from diagnostics.measuring.hooks import Guard
-from diagnostics.measuring.measures import Row
-from diagnostics.measuring.probe import Probe, pack
+from diagnostics.measuring.probe import Probe
 
 CLASSES, SIZE = 3, 24
 
@@ -189,9 +189,9 @@ def test_running_statistics_against_the_batch() -> None:
 
 
 def test_a_row_is_one_vector_in_the_order_of_its_layout(kept: Kept) -> None:
-    layout, vector = pack(kept.row)
-    assert vector.ndim == 1 and vector.dtype == torch.float32
-    numbers = iter(vector.tolist())
+    layout, packed = pack(kept.row)
+    assert packed.vector.ndim == 1 and packed.vector.dtype == torch.float32
+    numbers = iter(packed.tolist())
     for name, columns in layout:
         found = kept.row[name]
         expected = figures(kept.row, name) if isinstance(found, dict) else {"": float(found)}
@@ -206,3 +206,25 @@ def test_a_probe_that_is_not_armed_has_nothing_on_and_nothing_to_say() -> None:
     probe.arm(whole=False)
     assert all(not module._forward_hooks for module in model.modules())
     assert probe.take() == {} and probe.facts() == {}
+
+
+def test_parameters_that_no_optimizer_holds_stand_still() -> None:
+    model, other = table(), nn.Linear(6, CLASSES)
+    held = dict(model[3].named_parameters(prefix="3"))
+    for moved in (dict(other.named_parameters(prefix="x")), held):
+        optimizer, guard = torch.optim.SGD(moved.values(), 0.1), Guard()
+        probe = Probe(model, [optimizer], guard)
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        probe.arm(whole=True)
+        x = torch.randn(SIZE, 6)
+        (model(x) + other(x)).square().mean().backward()
+        optimizer.step()
+        row = probe.take()
+        updates = {name: norm(p - before[name]) for name, p in model.named_parameters()}
+        weights = {name: norm(w) for name, w in before.items() if w.ndim >= 2}
+        assert figures(row, "weight_norm") == pytest.approx(weights, rel=1e-4)
+        assert figures(row, "update_norm") == pytest.approx({n: updates[n] for n in weights}, rel=1e-3)
+        assert {name for name, size in figures(row, "grad_norm").items() if size} == {*held} & {*moved} & {
+            *weights
+        }
+        assert not guard.error
