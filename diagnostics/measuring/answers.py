@@ -25,7 +25,7 @@ SETTLED, FEW = 100, 65_536
 before the update, at half the price; for infinities when their loss turns out not to be finite."""
 
 LARGE = 2_000
-"""Numbers from which on their sum, which is NaN if one is, takes less time than comparing each with itself."""
+"""Numbers from which on their sum, NaN if one is, takes less time than comparing each with itself."""
 
 NOTED = ("looks", "suspects", "trains", "_origin", "_alarms", "_may_look", "_unsettled")
 """Plain attributes that outlast a step."""
