@@ -14,14 +14,19 @@ import numpy as np
 import optuna
 from optuna import pruners, samplers
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from searcher.contest import Judge
+from searcher.foretold import foretold
 from searcher.percentiles import Median, Percentile
 from searcher.rungs import Hyperband, SuccessiveHalving
 
 Space = dict[str, BaseDistribution]
 Options = Mapping[str, Any]
+
+SIGN = {StudyDirection.MINIMIZE: 1.0, StudyDirection.MAXIMIZE: -1.0}
+"""What makes lower values of a metric the better ones."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +65,19 @@ class SamplerKind:
 
     `joint` says that it may be handed the declared space at once, instead of searching every
     recorded trial for the settings they have in common; `warm` that it learns from the trials of other
-    studies.
+    studies; `foretold` that it knows completed trials alone, so that stopped ones are shown to it as such.
     """
 
     cls: type[samplers.BaseSampler]
     defaults: Callable[[Seeds, Space], dict[str, Any]] = _own
     joint: bool = False
     warm: bool = False
+    foretold: bool = False
 
 
 SAMPLERS: dict[str, SamplerKind] = {
     "tpe": SamplerKind(samplers.TPESampler, joint=True, warm=True),
-    "gp": SamplerKind(samplers.GPSampler, _beside_random, joint=True, warm=True),
+    "gp": SamplerKind(samplers.GPSampler, _beside_random, joint=True, warm=True, foretold=True),
     "cma-es": SamplerKind(samplers.CmaEsSampler, _beside_tpe),
     "random": SamplerKind(samplers.RandomSampler),
     "qmc": SamplerKind(samplers.QMCSampler, _one_sequence),
@@ -142,15 +148,20 @@ def build_sampler(
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return kind.cls(**{**kind.defaults(Seeds(seed, trial_seed), space), **options})
 
-    return Reproducible(build, seed, always if kind.joint else None, earlier)
+    def look(study: optuna.Study) -> Any:
+        return _Seen(study, earlier, kind.foretold) if earlier or kind.foretold else study
+
+    return Reproducible(build, seed, always if kind.joint else None, look)
 
 
-class _WithEarlier:
-    """A study as its sampler sees it: with trials of earlier studies before its own."""
+class _Seen:
+    """A study as its sampler sees it: with trials of earlier studies before its own, and where it knows no
+    others all of those that were stopped as if they were completed."""
 
-    def __init__(self, study: optuna.Study, earlier: Sequence[FrozenTrial]) -> None:
+    def __init__(self, study: optuna.Study, earlier: Sequence[FrozenTrial], is_foretold: bool) -> None:
         self._study = study
         self._earlier = earlier
+        self._is_foretold = is_foretold
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._study, name)
@@ -163,9 +174,11 @@ class _WithEarlier:
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
-        earlier = [trial for trial in self._earlier if states is None or trial.state in states]
-        own = self._study._get_trials(deepcopy, states, use_cache)
-        return [*(copy.deepcopy(earlier) if deepcopy else earlier), *own]
+        trials = [*self._earlier, *self._study._get_trials(deepcopy=False, use_cache=use_cache)]
+        if self._is_foretold:
+            trials = foretold(trials, SIGN[self._study.direction])
+        trials = [trial for trial in trials if states is None or trial.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
 
 
 class Reproducible(samplers.BaseSampler):
@@ -181,12 +194,12 @@ class Reproducible(samplers.BaseSampler):
         build: Callable[[int], samplers.BaseSampler],
         seed: int,
         joint: Space | None,
-        earlier: Sequence[FrozenTrial] = (),
+        look: Callable[[optuna.Study], Any],
     ) -> None:
         self._build = build
         self._seed = seed
         self._joint = joint
-        self._earlier = earlier
+        self._look = look
         self._inner = build(self._seed_of(0))
 
     def __str__(self) -> str:
@@ -204,18 +217,18 @@ class Reproducible(samplers.BaseSampler):
         """The settings that are sampled together."""
         if self._joint is not None:
             return self._joint
-        return self._inner.infer_relative_search_space(self._seen(study), trial)
+        return self._inner.infer_relative_search_space(self._look(study), trial)
 
     def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: Space) -> dict[str, Any]:
         """Values for the settings that are sampled together."""
-        return self._inner.sample_relative(self._seen(study), trial, search_space)
+        return self._inner.sample_relative(self._look(study), trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """A value for one setting alone, whatever was drawn before it: an ask may be cut in two."""
         sampler = self._build(self._seed_of(trial.number, param_name))
-        return sampler.sample_independent(self._seen(study), trial, param_name, param_distribution)
+        return sampler.sample_independent(self._look(study), trial, param_name, param_distribution)
 
     def after_trial(
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
@@ -226,9 +239,6 @@ class Reproducible(samplers.BaseSampler):
         except RuntimeError as error:
             if "Study.stop" not in str(error):
                 raise  # else it wishes to stop, having no more points: see `space.count_points`
-
-    def _seen(self, study: optuna.Study) -> Any:
-        return _WithEarlier(study, self._earlier) if self._earlier else study
 
     def _seed_of(self, number: int, setting: str = "") -> int:
         words = [self._seed, number, zlib.crc32(setting.encode())]

@@ -8,7 +8,7 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from searcher.samplers import PRUNERS, SAMPLERS, build_pruner, build_sampler, grid_values, options_of
 
@@ -80,6 +80,29 @@ def test_samplers_that_learn_do_better_than_chance(name: str) -> None:
     assert np.mean([far(name, seed) for seed in range(3)]) < np.mean(
         [far("random", seed) for seed in range(3)]
     )
+
+
+def test_a_gaussian_process_learns_from_what_was_stopped(rng: np.random.Generator) -> None:
+    space: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1)}
+    study = optuna.create_study(sampler=build_sampler("gp", {}, int(rng.integers(1000)), space, space))
+    for x in rng.permutation(np.linspace(0.02, 0.98, 25)):
+        doomed, value = bool(x > 0.5), float((x - 0.3) ** 2)
+        study.add_trial(
+            create_trial(
+                state=TrialState.COMPLETE if value < 0.002 else TrialState.PRUNED,
+                value=value if value < 0.002 else None,
+                params={"x": float(x)},
+                distributions=space,
+                intermediate_values={1: value + 0.1} | ({2: value} if value < 0.002 else {}),
+                constraints={"diverging": 1.0} if doomed else None,
+            )
+        )
+    points = []
+    for _ in range(4):
+        trial = study.ask(fixed_distributions=space)
+        points.append(trial.params["x"])
+        study.tell(trial, (trial.params["x"] - 0.3) ** 2)
+    assert np.median(np.abs(np.array(points) - 0.3)) < 0.1, points
 
 
 @pytest.mark.parametrize("name", ["grid", "brute-force"])

@@ -37,7 +37,7 @@ def url(tmp_path: Path) -> str:
 def seen_by_sampler(store: StudyStore) -> list[optuna.trial.FrozenTrial]:
     """All trials that the sampler of a study learns from."""
     sampler: Any = store._study.sampler
-    return list(sampler._seen(store._study).get_trials())
+    return list(sampler._look(store._study).get_trials())
 
 
 def test_earlier_trials_guide_the_first_point(make_spec: Make, url: str) -> None:
