@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.search_figures import OURS, Figures, compare, figures_of, is_ours
 from benchmarks.search_runs import RIVALS, TASKS, Trace, run_ours, run_rival
 
-VARIANTS: Mapping[str, Mapping[str, Any]] = {OURS: {}}
+VARIANTS: Mapping[str, Mapping[str, Any]] = {OURS: {}, f"{OURS}:gp": {"sampler": "gp"}}
 """Our search as it is by default, and others of it: the name, and what the study file says then."""
 
 
