@@ -37,14 +37,18 @@ class PruningBoard:
         while self._count <= number:
             self._add(None)
 
-    def should_prune(self, number: int, values: Mapping[int, float]) -> bool:
-        """Whether the pruner gives the trial up after these values (evaluations due -> value)."""
+    def follow(self, number: int, values: Mapping[int, float]) -> None:
+        """Take in what a trial has reached (evaluations due -> value): others are held against it."""
         trial_id = self._ids[number]
         known = self._storage.get_trial(trial_id).intermediate_values
         for due, value in values.items():
             if due not in known:
                 self._storage.set_trial_intermediate_value(trial_id, due, value)
-        return bool(self._pruner.prune(self._study, self._storage.get_trial(trial_id)))
+
+    def should_prune(self, number: int, values: Mapping[int, float]) -> bool:
+        """Whether the pruner gives the trial up after these values (evaluations due -> value)."""
+        self.follow(number, values)
+        return bool(self._pruner.prune(self._study, self._storage.get_trial(self._ids[number])))
 
     def end(self, number: int, state: TrialState, value: float | None) -> dict[str, Any]:
         """A trial ended; what the pruner noted about it. It may be said again."""

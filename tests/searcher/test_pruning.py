@@ -92,6 +92,29 @@ def test_what_it_noted_is_enough_to_go_on_in_another_process(pruner: str) -> Non
         recorded[-1].number = number
 
 
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_a_trial_out_of_its_reach_counts_for_others_as_in_another_process(pruner: str) -> None:
+    all_curves, name = curves(12), name_of_a_study()
+    build = build_pruner(pruner, OPTIONS.get(pruner, {}))
+    board, recorded = PruningBoard(build, name, "minimize"), []
+    for number, curve in enumerate(all_curves):
+        values = dict(enumerate(curve, start=1))
+        board.begin(number)
+        for due in values:
+            board.follow(number, {k: v for k, v in values.items() if k <= due})
+        notes = board.end(number, TrialState.COMPLETE, curve[-1])
+        assert notes == {}, "it climbs no rungs"
+        recorded.append(
+            optuna.trial.create_trial(value=curve[-1], intermediate_values=dict(values), system_attrs=notes)
+        )
+        recorded[-1].number = number
+    other = PruningBoard(build_pruner(pruner, OPTIONS.get(pruner, {})), name, "minimize", recorded)
+    for number, curve in enumerate(curves(5), start=len(all_curves)):
+        board.begin(number)
+        other.begin(number)
+        assert walk(board, number, curve) == walk(other, number, curve)
+
+
 def test_the_notes_of_the_pruner_are_given_back() -> None:
     board = PruningBoard(build_pruner("asha", {}), "notes", "minimize")
     board.begin(0)
