@@ -24,7 +24,10 @@ from searcher.report.pages.markdown import to_markdown
 from searcher.reprieves import among_the_best, can_recover, is_audited, reprieve_of
 from searcher.spec import Metric, StudySpec
 from searcher.summary import to_markdown as to_note
+from searcher.tracking.belongings import OF_RESULT
+from searcher.tracking.entries import result_note, result_tags
 from searcher.trial import Outcome, Reprieve, TrialCourse, TrialResult
+from searcher.views.text import result_line
 
 Call = Callable[..., Any]
 GOOD, FOR_GOOD, BACK, BACK_POOR, BEST_BACK, BEST_FOR_GOOD = 0.5, -2.0, -0.2, -0.8, -3.5, -5.0
@@ -88,6 +91,10 @@ def test_the_search_learns_the_truth_of_an_audited_trial(searcher: Call) -> None
     assert not found[GOOD].reprieves
     assert len(notes()) == 3
     assert all("audited: would have been stopped at step 60 because of diverging" in note for note in notes())
+    events = [json.loads(line) for line in Path("said.jsonl").read_text().splitlines()]
+    told = {event["trial"]: event["reprieves"] for event in events if event["event"] == "trial_ended"}
+    assert [len(told[number]) for number in range(5)] == [0, 0, 1, 1, 1]
+    assert told[3][0]["why"] == "audited" and told[3][0]["step"] == 60
     shown = " ".join(searcher("show", "audited").out.split())
     assert shown.count("audited: would have been stopped at step 60 because of diverging") == 3
     assert "3 of 3 doomed trials were let run on as an audit" in shown
@@ -270,3 +277,17 @@ def test_a_study_without_stops_has_nothing_to_audit(tmp_path: Path) -> None:
     spec, results = made_up_study(20, fails=lambda _: "")
     assert audit(spec, results).text == ""
     assert "audit" not in to_markdown(build(spec, results, tmp_path))
+
+
+def test_what_was_due_stands_in_the_record_and_in_the_line_of_a_trial() -> None:
+    _, results = doomed_study(1)
+    (result,) = [result for result in results if result.reprieves]
+    said = "audited: would have been stopped at step 30 because of diverging"
+    assert result_tags(result, ())["audited"] == f"{said} at step 7; of chance"
+    assert (
+        set(result_tags(result, ())) - OF_RESULT
+        == set(result_tags(replace(result, reprieves=()), ())) - OF_RESULT
+    )
+    assert f"{said} at step 7; of chance" in result_note(result)
+    for outcome in Outcome:
+        assert result_line(replace(result, outcome=outcome)).endswith(f"{said})")
