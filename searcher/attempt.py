@@ -67,4 +67,5 @@ class Attempt:
             ended_at=now,
             attempts=self.earlier,
             usage=course.usage.rows,
+            reprieves=course.reprieves,
         )

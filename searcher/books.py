@@ -17,6 +17,7 @@ from searcher.launchers.job import End, Ended
 from searcher.ledger import Ledger
 from searcher.policy import finding_of, finding_of_memory, outcome_of, stop_reason
 from searcher.records import left_states, trial_folder, with_files, write_files
+from searcher.reprieves import reprieve_of
 from searcher.space import count_points
 from searcher.spec import StudySpec
 from searcher.store import StudyStore
@@ -95,6 +96,17 @@ class Books:
             is_best = self.ledger.add(result)
             self._tracker.end(result)
             self._view(TrialEnded(result, is_best))
+
+    def reason_to_stop(self, attempt: Attempt) -> str:
+        """Why a training must stop now; empty when it may go on, be it by a reprieve."""
+        course = attempt.course
+        reason = stop_reason(course.findings)
+        reprieve = reprieve_of(self._spec, attempt.number, course, self.ledger.results) if reason else None
+        if reprieve is None:
+            return reason
+        if course.let_run(reprieve):
+            self._view(Noted(f"trial {attempt.number} {reprieve.text}"))
+        return ""
 
     def judged(self, attempt: Attempt, ended: str) -> Report:
         """The last judgement: only it knows what other trials reached, so that stops can be repeated."""

@@ -82,6 +82,7 @@ def status_command(arguments: argparse.Namespace) -> int:
 
 def show_command(arguments: argparse.Namespace) -> int:
     """A recorded study: its space and all of its trials."""
+    from searcher.audit import audit_line
     from searcher.naming import short_settings
     from searcher.opening import load_study, recorded_name
     from searcher.views.fitting import Trimmed, roomy_console
@@ -92,6 +93,8 @@ def show_command(arguments: argparse.Namespace) -> int:
     console.print(Text(store.spec.name, style="bold"), Text(store.spec.question))
     console.print(Trimmed(space_table(store.spec)), "")
     console.print(trials_table(store.spec, results, console.width))
+    if line := audit_line(store.spec.metric, results):
+        console.print(Text(f"\naudit: {line}"))
     for number, point in store.unfinished():
         console.print(Text(f"trial {number} is running or queued: {short_settings(point.sampled)}"))
     if any(result.reason for result in results):

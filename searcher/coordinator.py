@@ -18,7 +18,7 @@ from searcher.launchers import Launcher
 from searcher.launchers.job import End, Ended, Message
 from searcher.orders import Order, Orders
 from searcher.patience import Pace, patiently
-from searcher.policy import MISTAKE, is_shown_first, may_retry, stop_reason
+from searcher.policy import MISTAKE, is_shown_first, may_retry
 from searcher.settings import job_of, refused_settings, settings_of
 from searcher.spec import StudySpec
 from searcher.store import StudyStore
@@ -234,13 +234,16 @@ class Coordinator:
     def _follow(self, attempt: Attempt, progress: Progress) -> None:
         number, course = attempt.number, attempt.course
         attempt.patience.heard(time.time())
-        reason = stop_reason(course.add(progress))
+        course.add(progress)
+        reason = self._books.reason_to_stop(attempt)
         if progress.metrics:
             self._tracker.evaluate(number, progress.step, progress.metrics)
         self.view(TrialProgressed(number, course, bool(progress.metrics)))
         if reason:
             self._launcher.cancel(number)
             self._finish(attempt, Outcome.DOOMED, self._books.judged(attempt, "stopped"), reason)
+        elif progress.metrics and course.is_audited:
+            self._store.follow(attempt.trial, course.values)
         elif progress.metrics and self._store.should_prune(attempt.trial, course.values):
             self._launcher.cancel(number)
             pruner, value = self.spec.search.pruner.name, list(course.values.values())[-1]

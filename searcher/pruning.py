@@ -89,16 +89,18 @@ class PruningBoard:
         self._running[number] = {}
         self._judge.forget(number)
 
-    def should_prune(self, number: int, values: Mapping[int, float]) -> bool:
-        """Whether the pruner gives the trial up after these values (evaluations due -> value).
+    def follow(self, number: int, values: Mapping[int, float]) -> None:
+        """Take in what a trial has reached (evaluations due -> value) without judging it.
 
-        The first value of an evaluation counts. A trial that ended elsewhere is not given up.
+        The first value of an evaluation counts; that of a trial which ended elsewhere is known.
         """
-        if number not in self._running:
-            return False
-        known = self._running[number]
-        known.update({due: value for due, value in values.items() if due not in known})
-        return self._judge.should_prune(number, known)
+        if (known := self._running.get(number)) is not None:
+            known.update({due: value for due, value in values.items() if due not in known})
+
+    def should_prune(self, number: int, values: Mapping[int, float]) -> bool:
+        """Whether the pruner gives the trial up after these values; never one that ended elsewhere."""
+        self.follow(number, values)
+        return number in self._running and self._judge.should_prune(number, self._running[number])
 
     def end(self, number: int, state: TrialState, value: float | None) -> dict[str, Any]:
         """A trial ended; what the pruner noted about it. It may be said again."""

@@ -7,14 +7,14 @@ import math
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from diagnostics import Signals
 from diagnostics.report import from_dict, to_dict
 from searcher.errors import StorageError
-from searcher.trial import Evaluation, Outcome, TrialResult
+from searcher.trial import Evaluation, Outcome, Reprieve, TrialResult
 from searcher.usage import read_usage, write_usage
 
 SIGNALS, FINDINGS, WEIGHTS, USAGE = "signals.npz", "findings.json", "weights.pt", "usage.csv"
@@ -112,6 +112,7 @@ def to_record(result: TrialResult) -> dict[str, Any]:
         "facts": _finite(result.facts),
         "seconds": result.seconds,
         "ended_at": result.ended_at,
+        "reprieves": [asdict(reprieve) for reprieve in result.reprieves],
     }
 
 
@@ -138,6 +139,7 @@ def result_from_record(
         seconds=record["seconds"],
         ended_at=record["ended_at"],
         attempts=attempts,
+        reprieves=tuple(Reprieve(**known) for known in record.get("reprieves", ())),  # none in old records
     )
 
 

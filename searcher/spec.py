@@ -129,6 +129,7 @@ class Search(_Strict):
     device_hours: float | None = Field(default=None, gt=0)
     retries: int = Field(default=1, ge=0)  # of a trial whose worker died
     warm_start: list[str] = []  # recorded studies whose trials guide the sampler
+    audit: float = Field(default=0.05, ge=0, le=1)  # share of the stops that are not carried out
 
     @model_validator(mode="after")
     def _has_a_budget(self) -> Search:

@@ -157,6 +157,10 @@ class StudyStore:
         """Whether the study's pruner gives the trial up after these values (evaluations due -> value)."""
         return self._board.should_prune(trial.number, values)
 
+    def follow(self, trial: Trial, values: Mapping[int, float]) -> None:
+        """Let the pruner know the values of a trial that is out of its reach."""
+        self._board.follow(trial.number, values)
+
     def stand_in(self, own: Iterable[float], facts: Facts) -> float:
         """A finite value for a trial that has none to be proud of; `own` are the values it did reach."""
         with translated(self._storage.url):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diagnostics import Verdict
+from searcher.audit import audit_line
 from searcher.naming import short_settings
 from searcher.policy import first_cause
 from searcher.spec import StudySpec
@@ -101,6 +102,8 @@ def to_markdown(spec: StudySpec, results: Sequence[TrialResult], why: str) -> st
             "|---|---:|---|",
         ]
         lines += [f"| {f.cause} | {len(f.trials)} | {f.remedy} |" for f in failed]
+    if line := audit_line(spec.metric, results):
+        lines += ["", f"Audit: {line}."]
     if why:
         lines += ["", f"The study ended because {why}."]
     return "\n".join(lines)

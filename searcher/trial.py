@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -39,6 +39,33 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Reprieve:
+    """A stop by a fatal finding that was due at `step` (`epoch` epochs), and was not carried out.
+
+    `why`: `audited` to learn whether the stop is right, `spared` as one of the study's best. `kind` is
+    that of the finding, `reason` the sentence of the stop, `because` why it was not carried out.
+    """
+
+    why: Literal["audited", "spared"]
+    step: int
+    epoch: float
+    kind: str
+    reason: str
+    because: str
+
+    @property
+    def short(self) -> str:
+        """In a clause."""
+        return f"{self.why}: would have been stopped at step {self.step} because of {self.kind}"
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        reason = (self.reason.splitlines() or [self.kind])[0]
+        return f"{self.why}: would have been stopped at step {self.step} because of {reason}; {self.because}"
+
+
+@dataclass(frozen=True)
 class TrialResult:
     """What one trial gave.
 
@@ -46,7 +73,8 @@ class TrialResult:
     so); for a trial that was doomed or failed a finite stand-in. `values` maps the evaluations due so
     far to the objective then; `metrics` names all that was evaluated. `reason` says why the trial
     ended before its time and is empty when it did not; `detail` is a traceback or a log. `attempts`
-    lists why earlier attempts at it ended. `usage` is what the worker took over time.
+    lists why earlier attempts at it ended. `usage` is what the worker took over time. `reprieves` are
+    stops that were due and were not carried out.
     """
 
     number: int
@@ -68,6 +96,7 @@ class TrialResult:
     ended_at: float = 0.0
     attempts: tuple[str, ...] = ()
     usage: tuple[Usage, ...] = ()
+    reprieves: tuple[Reprieve, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -124,6 +153,7 @@ class TrialCourse:
         self.of_epochs = math.nan
         self.metrics_seen: set[str] = set()
         self.findings: tuple[Finding, ...] = ()
+        self.reprieves: tuple[Reprieve, ...] = ()  # at most one of each kind
         self._so_far: Verdict | None = None
 
     def add(self, progress: Progress) -> tuple[Finding, ...]:
@@ -139,6 +169,17 @@ class TrialCourse:
             self.findings, _, _ = run_rules(self.signals, self.facts)
             self._so_far = None
         return self.findings
+
+    def let_run(self, reprieve: Reprieve) -> bool:
+        """Keep the first reprieve of each kind; whether this is it."""
+        is_first = reprieve.why not in {known.why for known in self.reprieves}
+        self.reprieves += (reprieve,) if is_first else ()
+        return is_first
+
+    @property
+    def is_audited(self) -> bool:
+        """Whether it trains on only to show whether its stop would have been right."""
+        return any(reprieve.why == "audited" for reprieve in self.reprieves)
 
     @property
     def so_far(self) -> Verdict:

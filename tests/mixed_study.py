@@ -41,6 +41,7 @@ name = "val_loss"
 sampler = "random"
 seed = {seed}
 pruner = {{ name = "threshold", upper = 5.0 }}
+audit = 0.0
 trials = {trials}
 [dispatch]
 launcher = "{launcher}"

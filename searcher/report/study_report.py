@@ -79,6 +79,49 @@ class Verdicts:
 
 
 @dataclass(frozen=True)
+class AuditRow:
+    """Stops because of one kind of finding: those carried out; trials that were let run on all the same and
+    judged, how many of them came back, how many to the best quarter (`wrong`), and the 95 % interval of the
+    share of wrong stops (Wilson)."""
+
+    kind: str
+    stopped: int
+    judged: int
+    came_back: int
+    wrong: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class LetRunRow:
+    """A trial that trained on after a stop was due: `why`, at which step, because of which kind, why not,
+    what came of it, and its rank among the trials that were trained to their end."""
+
+    trial: int
+    why: str
+    step: int
+    kind: str
+    because: str
+    outcome: str
+    place: int | None
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Whether the stops were right: in a sentence, of all kinds together (`total`; None when none was judged)
+    and by kind; the trials let run on; what that cost in epochs and device seconds."""
+
+    text: str = ""
+    total: AuditRow | None = None
+    rows: tuple[AuditRow, ...] = ()
+    let_run: tuple[LetRunRow, ...] = ()
+    epochs: float = 0.0
+    seconds: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class AtBound:
     """The best value of a setting lies on a bound of its range."""
 
@@ -163,6 +206,7 @@ class StudyReport:
     next: Next
     reproduction: Reproduction
     views: Mapping[str, str] = field(default_factory=dict)
+    audit: Audit = field(default_factory=Audit)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it: tuples as lists."""

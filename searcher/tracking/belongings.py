@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 COMMIT, RUN_NAME = "mlflow.source.git.commit", "mlflow.runName"
 
-OF_RESULT = frozenset(("first_cause", "reason", "cause", "attempts", "metrics_dropped", "device"))
+OF_RESULT = frozenset(
+    ("first_cause", "reason", "cause", "attempts", "metrics_dropped", "device", "audited", "spared")
+)
 """Tags that a trial's result gives, to some trials only."""
 
 WRITTEN_ANEW = OF_RESULT | {PARENT, NUMBER, RUN_NAME}

@@ -221,7 +221,8 @@ def study_curves(spec: StudySpec, results: Iterable[TrialResult]) -> dict[str, l
 def result_note(result: TrialResult) -> str:
     """What a person wants to know of a trial first: how it ended, what it reached, the diagnosis."""
     ended = f": {result.reason.splitlines()[0]}" if result.reason else ""
-    lines = [f"**{result.outcome}** after {result.epochs:.3g} epochs{ended}", ""]
+    let_run = (f"{reprieve.text}\n" for reprieve in result.reprieves)
+    lines = [f"**{result.outcome}** after {result.epochs:.3g} epochs{ended}", "", *let_run]
     if result.best is not None:
         reached = ", ".join(f"{name} {value:.4g}" for name, value in result.best.metrics.items())
         lines += [f"At its best evaluation, epoch {result.best.epoch:.3g}: {reached}", ""]
@@ -240,12 +241,11 @@ def result_tags(result: TrialResult, curves: Sequence[str]) -> dict[str, str]:
     tags |= {f"finding.{found.kind}": found.severity.word for found in flatten(result.report.findings)}
     if (cause := first_cause(result.report.findings)) is not None:
         tags["first_cause"] = cause.kind
-    if result.reason:
-        tags["reason"] = result.reason
+    tags |= {reprieve.why: reprieve.text for reprieve in result.reprieves}
+    tags |= {"reason": result.reason} if result.reason else {}
     if result.outcome is Outcome.FAILED:
         tags["cause"] = result.reason
-    if result.attempts:
-        tags["attempts"] = "; ".join(result.attempts)
+    tags |= {"attempts": "; ".join(result.attempts)} if result.attempts else {}
     tags |= device_tag([device_of(result)])
     if dropped := [name for name in result.metrics if name not in curves]:
         tags["metrics_dropped"] = ", ".join(dropped)

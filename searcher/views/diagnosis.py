@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -36,6 +37,7 @@ def trial_text(result: TrialResult, report: Report, width: int) -> str:
         lines.append(textwrap.fill(f"replayed: {result.facts[REPLAYED]}", width, subsequent_indent="  "))
     if ended := _ended(result, report):
         lines.append(textwrap.fill(f"ended: {ended}", width, subsequent_indent="  "))
+    lines += [textwrap.fill(one.text, width, subsequent_indent="  ") for one in result.reprieves]
     return "\n".join([*lines, "", report_text(report, width, str(result.facts.get(COUNTED, "step")))])
 
 
@@ -82,6 +84,7 @@ def trial_data(result: TrialResult, report: Report) -> dict[str, Any]:
         "trial": result.number,
         "outcome": result.outcome.value,
         "reason": result.reason,
+        "reprieves": [asdict(reprieve) for reprieve in result.reprieves],
         "sampled": sampled_of(result),
         "first_cause": None if cause is None else cause.kind,
         "report": to_dict(report),

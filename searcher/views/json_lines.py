@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, TextIO
 
 from diagnostics.report import to_dict
@@ -73,6 +74,7 @@ def _result(result: TrialResult) -> dict[str, Any]:
         "outcome": result.outcome.value,
         "value": result.value,
         "reason": result.reason,
+        "reprieves": [asdict(reprieve) for reprieve in result.reprieves],
         "seconds": result.seconds,
         "report": to_dict(result.report),
     }

@@ -82,7 +82,8 @@ class _Row:
         self.value = "" if course.value is None else short_value(course.value)
         self.so_far = "" if course.so_far is Verdict.INCOMPLETE else str(course.so_far)
         warning = first_cause(course.findings)
-        self.warning = "" if warning is None else warning.kind
+        let_run = f" ({course.reprieves[-1].why})" if course.reprieves else ""
+        self.warning = "" if warning is None else warning.kind + let_run
         self.taken_at = time.monotonic()
 
 

@@ -55,3 +55,8 @@ def at_step(result: TrialResult) -> str:
     """After how many steps a trial ended, where that is known."""
     steps = result.report.statistics.get("steps")
     return "" if steps is None else f" at step {float(steps):.0f}"
+
+
+def reprieves_text(result: TrialResult) -> str:
+    """The stops that were due and not carried out, in clauses."""
+    return "; ".join(reprieve.short for reprieve in result.reprieves)

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from searcher.audit import audit_line
 from searcher.naming import short_settings, short_value
 from searcher.spec import Choices, StudySpec
 from searcher.summary import (
@@ -23,7 +24,7 @@ from searcher.summary import (
 )
 from searcher.trial import TrialResult
 from searcher.views.fitting import Trimmed
-from searcher.views.reasons import cause_cell, untold_reason
+from searcher.views.reasons import cause_cell, reprieves_text, untold_reason
 from searcher.views.text import value_text
 
 INDENT = "    "
@@ -61,7 +62,7 @@ def trials_table(spec: StudySpec, results: Sequence[TrialResult], width: int) ->
     for result, row, line in zip(results, rows, settings, strict=True):
         shown = _row(row, widths, line if is_wide else "")
         room = width - len(INDENT)
-        lines = [untold_reason(result, 2 * room), "" if is_wide else line]
+        lines = [untold_reason(result, 2 * room), reprieves_text(result), "" if is_wide else line]
         below = "\n".join(textwrap.indent(_wrapped(each, room), INDENT) for each in lines if each)
         is_best = best is not None and result.number == best.number
         text.append("\n" + shown, style="bold green" if is_best else "")
@@ -99,6 +100,8 @@ def end_of_study(spec: StudySpec, results: Sequence[TrialResult]) -> RenderableT
         parts += [Text(), counts]
         if failed := failures(results):
             parts += [Text(), failures_table(failed)]
+        if line := audit_line(spec.metric, results):
+            parts += [Text(), Text(f"audit: {line}")]
         parts.append(Text())
     return Trimmed(Group(*parts))
 

@@ -9,7 +9,7 @@ from searcher.naming import short_settings, short_value
 from searcher.policy import likely_cause
 from searcher.summary import sampled_of
 from searcher.trial import Outcome, TrialResult
-from searcher.views.reasons import LINE, at_step, kind_of, short_reason
+from searcher.views.reasons import LINE, at_step, kind_of, reprieves_text, short_reason
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -35,9 +35,11 @@ def result_line(result: TrialResult) -> str:
     """A finished trial in one line; of one that was stopped why, of all others their settings."""
     if result.outcome in (Outcome.DOOMED, Outcome.FAILED):
         head = f"trial {result.number} {result.outcome}{at_step(result)}: "
-        return head + short_reason(result, LINE - len(head))
+        let_run = reprieves_text(result)
+        return head + short_reason(result, LINE - len(head)) + (f" ({let_run})" if let_run else "")
     value = "-" if result.value is None else f"{result.value:.4g}"
     cause = likely_cause(result.report)
     why = short_reason(result, LINE) or ("" if cause is None else f"warning: {kind_of(cause)}")
+    why = "; ".join(filter(None, (why, reprieves_text(result))))
     line = f"trial {result.number} {result.outcome} {value} {result.verdict} | "
     return line + short_settings(sampled_of(result)) + (f" ({why})" if why else "")

@@ -16,7 +16,7 @@ from searcher.study import Places, run_study
 from searcher.trial import Outcome, TrialResult
 from trainers.progress import Progress
 
-HOLD = 1.5
+HOLD = 4.0
 """Seconds for which the first trial finds no room."""
 
 
@@ -55,7 +55,7 @@ def run(tmp_path: Path, launcher: Full) -> list[TrialResult]:
             "train": {"trainer": f"{__name__}:quick"},
             "space": {"x": {"low": 0.0, "high": 1.0}},
             "search": {"sampler": "random", "pruner": "none", "trials": 2},
-            "dispatch": {"timeout_minutes": HOLD / 3 / 60},
+            "dispatch": {"timeout_minutes": HOLD / 2 / 60},
         },
         "test",
     )

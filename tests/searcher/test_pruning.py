@@ -146,6 +146,30 @@ def test_nothing_is_left_of_a_trial_that_begins_anew_although_it_had_completed(p
             board.end(number, expected[1], curve[expected[0] - 1])
 
 
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_a_trial_out_of_its_reach_counts_for_others_as_in_another_process(pruner: str) -> None:
+    all_curves, name = curves(12), name_of_a_study()
+    options = {"max_resource": EVALUATIONS} if pruner == "hyperband" else OPTIONS.get(pruner, {})
+    judges = [build_judge(pruner, options, Contest(name, "minimize")) for _ in range(2)]
+    board, recorded = PruningBoard(judges[0]), []
+    for number, curve in enumerate(all_curves):
+        values = dict(enumerate(curve, start=1))
+        board.begin(number)
+        for due in values:
+            board.follow(number, {k: v for k, v in values.items() if k <= due})
+        notes = board.end(number, TrialState.COMPLETE, curve[-1])
+        assert notes == {}, "it climbs no rungs"
+        recorded.append(
+            optuna.trial.create_trial(value=curve[-1], intermediate_values=dict(values), system_attrs=notes)
+        )
+        recorded[-1].number = number
+    other = PruningBoard(judges[1], recorded)
+    for number, curve in enumerate(curves(5), start=len(all_curves)):
+        board.begin(number)
+        other.begin(number)
+        assert walk(board, number, curve) == walk(other, number, curve)
+
+
 def test_the_notes_of_the_pruner_are_given_back() -> None:
     board = PruningBoard(build_judge("asha", {}, Contest("notes", "minimize")))
     board.begin(0)

@@ -20,7 +20,7 @@ from searcher.records import (
     with_signals,
     write_files,
 )
-from searcher.trial import Evaluation, Outcome, TrialResult
+from searcher.trial import Evaluation, Outcome, Reprieve, TrialResult
 
 
 @pytest.fixture
@@ -58,6 +58,10 @@ def result(rng: np.random.Generator) -> TrialResult:
         seconds=12.5,
         ended_at=1e9 + 0.25,
         attempts=("its worker was killed by SIGKILL",),
+        reprieves=(
+            Reprieve("spared", 20, 0.5, "diverging", "diverging at step 7: it left", "it is the best"),
+            Reprieve("audited", 25, 0.75, "not-learning", "not-learning at step 3", "it was drawn"),
+        ),
     )
 
 
@@ -74,6 +78,12 @@ def test_a_record_is_json_and_gives_the_result_back(result: TrialResult) -> None
         result, report=plain, signals=again.signals
     )
     assert len(again.signals) == 0, "signals are kept in a file"
+
+
+def test_a_record_from_before_there_were_audits_is_read(result: TrialResult) -> None:
+    record = {name: value for name, value in to_record(result).items() if name != "reprieves"}
+    again = result_from_record(result.number, record, result.values, result.attempts)
+    assert again.reprieves == () and again.reason == result.reason
 
 
 @pytest.mark.parametrize("outcome", Outcome)

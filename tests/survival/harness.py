@@ -155,6 +155,7 @@ def _essence(name: str) -> list[Any]:
         record = dict(trial.user_attrs.get("searcher:result", {}))
         known = flatten(from_dict(record["report"]).findings) if record else []
         told = {k: record.get(k) for k in ("outcome", "reason", "value", "metrics", "epochs", "settings")}
+        told["reprieves"] = record.get("reprieves")
         notes = {k: v for k, v in trial.system_attrs.items() if k.startswith("completed_rung")}
         values = [list(point) for point in sorted(trial.intermediate_values.items())]
         attempts = trial.user_attrs.get("searcher:attempts", [])

@@ -24,6 +24,7 @@ pruner = "none"
 seed = {seed}
 trials = {trials}
 retries = 1
+audit = 0.0
 [dispatch]
 launcher = "{launcher}"
 slots = 1

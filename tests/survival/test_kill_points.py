@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from started import SPACE
 
+from searcher.reprieves import is_audited
+
 KILLED = -9
 
 STUDY = """
@@ -103,6 +105,22 @@ class Killed:
 
 
 SHARES = 6
+
+
+@pytest.mark.parametrize("share", range(2))
+def test_the_same_trials_are_audited_and_spared_wherever_the_coordinator_was_killed(
+    harness: Any, tmp_path: Path, rng: np.random.Generator, share: int
+) -> None:
+    seed = next(seed for seed in iter(lambda: numbers(rng), -1) if is_audited(seed, 0, 0.6))
+    text = own("returning", seed, trials=8).replace("[search]", "[search]\naudit = 0.6")
+    study = Killed(harness, tmp_path, text)
+    let_run = [one["why"] for trial in study.twin["trials"] for one in trial["told"]["reprieves"]]
+    print("let run:", let_run)
+    assert "audited" in let_run
+    points = [p for p in sorted(study.passed) if "heard" in p or "StudyStore" in p or "write_files" in p]
+    assert len(points) >= 10
+    for point in points[share::2]:
+        study.at(rng, point)
 
 
 @pytest.mark.parametrize("share", range(SHARES))

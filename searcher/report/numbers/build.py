@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from searcher.environment import environment_of
+from searcher.report.numbers.audit import audit
 from searcher.report.numbers.cases import SignalsOf, recorded_signals
 from searcher.report.numbers.convergence import convergence
 from searcher.report.numbers.curves import curves
@@ -61,6 +62,7 @@ def build(
         next=following,
         reproduction=reproduction(spec, results, environment_of(runs)),
         views=views or {},
+        audit=audit(spec, results),
     )
 
 

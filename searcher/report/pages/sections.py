@@ -6,6 +6,7 @@ import tomllib
 
 from searcher.naming import duration
 from searcher.report.observations import Example
+from searcher.report.pages.audit_blocks import audit_blocks
 from searcher.report.pages.blocks import (
     Block,
     Card,
@@ -148,7 +149,7 @@ def _verdicts(report: StudyReport) -> tuple[Block, ...]:
     if saved:
         parts = [f"{duration(seconds)} of trials {SAVED.get(o, o)}" for o, seconds in saved.items()]
         blocks.append(Text(f"Stopping early saved {' and '.join(parts)}."))
-    return (*blocks, *note)
+    return (*blocks, *note, *audit_blocks(report.audit))
 
 
 def _curves(report: StudyReport) -> tuple[Block, ...]:
