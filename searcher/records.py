@@ -112,6 +112,7 @@ def to_record(result: TrialResult) -> dict[str, Any]:
         "facts": _finite(result.facts),
         "seconds": result.seconds,
         "ended_at": result.ended_at,
+        "constraints": dict(result.constraints),
     }
 
 
@@ -138,6 +139,7 @@ def result_from_record(
         seconds=record["seconds"],
         ended_at=record["ended_at"],
         attempts=attempts,
+        constraints=record.get("constraints", {}),  # records of studies without any may lack it
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
+import math
 import warnings
 import zlib
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,9 @@ import optuna
 from optuna import pruners, samplers
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
+
+from searcher.history import History
+from searcher.options import built
 
 Space = dict[str, BaseDistribution]
 Options = Mapping[str, Any]
@@ -50,24 +53,30 @@ def _one_order(seeds: Seeds, space: Space) -> dict[str, Any]:
     return {"seed": seeds.study, "search_space": {name: grid_values(name, d) for name, d in space.items()}}
 
 
+def _is_one_group(options: Options) -> bool:
+    """Whether `tpe` samples together what all trials have: not one by one, and not in groups of its own."""
+    return options.get("multivariate", True) and not options.get("group", False)
+
+
 @dataclass(frozen=True)
 class SamplerKind:
     """A sampler by name: its class and its defaults, given the seeds and the space.
 
-    `joint` says that it may be handed the declared space at once, instead of searching every
-    recorded trial for the settings they have in common; `warm` that it learns from the trials of other
-    studies.
+    `joint` says whether, with its options, it may be handed the declared space at once, instead of searching
+    every recorded trial for the settings they have in common; `warm` that it learns from the trials of other
+    studies; `complete` that it reads trials in state COMPLETE alone, though it knows of constraints.
     """
 
     cls: type[samplers.BaseSampler]
     defaults: Callable[[Seeds, Space], dict[str, Any]] = _own
-    joint: bool = False
+    joint: Callable[[Options], bool] = lambda options: False
     warm: bool = False
+    complete: bool = False
 
 
 SAMPLERS: dict[str, SamplerKind] = {
-    "tpe": SamplerKind(samplers.TPESampler, joint=True, warm=True),
-    "gp": SamplerKind(samplers.GPSampler, _beside_random, joint=True, warm=True),
+    "tpe": SamplerKind(samplers.TPESampler, joint=_is_one_group, warm=True),
+    "gp": SamplerKind(samplers.GPSampler, _beside_random, lambda options: True, warm=True, complete=True),
     "cma-es": SamplerKind(samplers.CmaEsSampler, _beside_tpe),
     "random": SamplerKind(samplers.RandomSampler),
     "qmc": SamplerKind(samplers.QMCSampler, _one_sequence),
@@ -89,12 +98,6 @@ PRUNERS: dict[str, tuple[type[pruners.BasePruner], Options]] = {
 }
 
 
-def options_of(cls: type[Any]) -> list[str]:
-    """The options a sampler or pruner takes from a study file."""
-    ours = {"self", "seed", "search_space", "independent_sampler", "constraints_func", "wrapped_pruner"}
-    return [name for name in inspect.signature(cls.__init__).parameters if name not in ours]
-
-
 def build_pruner(name: str, options: Options) -> pruners.BasePruner:
     """The pruner `name` with its options. Raises: ValueError or TypeError for options it refuses."""
     cls, defaults = PRUNERS[name]
@@ -110,43 +113,23 @@ def build_sampler(
     space: Space,
     always: Space,
     earlier: Sequence[FrozenTrial] = (),
+    held: Mapping[str, Any] = MappingProxyType({}),
 ) -> Reproducible:
     """The sampler `name` with its options, reproducible (see `Reproducible`).
 
-    `space` holds every setting, `always` those that no condition switches off. Trials of `earlier` studies
-    have numbers below 0.
+    `space` holds every setting that is searched, `always` those that no condition switches off; `held` are
+    values of others, which all trials have. Trials of `earlier` studies have numbers below 0.
     """
     kind = SAMPLERS[name]
 
     def build(trial_seed: int) -> samplers.BaseSampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return kind.cls(**{**kind.defaults(Seeds(seed, trial_seed), space), **options})
+            base = kind.cls(**{**kind.defaults(Seeds(seed, trial_seed), space), **built(options)})
+            return samplers.PartialFixedSampler(dict(held), base) if held else base
 
-    return Reproducible(build, seed, always if kind.joint else None, earlier)
-
-
-class _WithEarlier:
-    """A study as its sampler sees it: with trials of earlier studies before its own."""
-
-    def __init__(self, study: optuna.Study, earlier: Sequence[FrozenTrial]) -> None:
-        self._study = study
-        self._earlier = earlier
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._study, name)
-
-    def get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        return self._get_trials(deepcopy, states)
-
-    def _get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
-    ) -> list[FrozenTrial]:
-        earlier = [trial for trial in self._earlier if states is None or trial.state in states]
-        own = self._study._get_trials(deepcopy, states, use_cache)
-        return [*(copy.deepcopy(earlier) if deepcopy else earlier), *own]
+    joint = always if kind.joint(options) else None
+    return Reproducible(build, seed, joint, lambda study: History(study, earlier, kind.complete))
 
 
 class Reproducible(samplers.BaseSampler):
@@ -162,12 +145,12 @@ class Reproducible(samplers.BaseSampler):
         build: Callable[[int], samplers.BaseSampler],
         seed: int,
         joint: Space | None,
-        earlier: Sequence[FrozenTrial] = (),
+        seen: Callable[[optuna.Study], Any],
     ) -> None:
         self._build = build
         self._seed = seed
         self._joint = joint
-        self._earlier = earlier
+        self._seen = seen
         self._inner = build(self._seed_of(0))
 
     def __str__(self) -> str:
@@ -203,17 +186,27 @@ class Reproducible(samplers.BaseSampler):
     ) -> None:
         """Let the sampler note how the trial ended."""
         try:
-            self._inner.after_trial(study, trial, state, values)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Constraints have been set", UserWarning)
+                self._inner.after_trial(study, trial, state, values)
         except RuntimeError as error:
             if "Study.stop" not in str(error):
-                raise  # else it wishes to stop, having no more points: see `space.count_points`
-
-    def _seen(self, study: optuna.Study) -> Any:
-        return _WithEarlier(study, self._earlier) if self._earlier else study
+                raise  # else it wishes to stop, having no more points: see `sampling.count_points`
 
     def _seed_of(self, number: int, setting: str = "") -> int:
         words = [self._seed, number, zlib.crc32(setting.encode())]
         return int(np.random.SeedSequence(words).generate_state(1)[0])
+
+
+def count_values(distribution: BaseDistribution) -> float:
+    """How many values a setting has; infinity for a range without steps."""
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    if isinstance(distribution, IntDistribution) and not distribution.log:
+        return (distribution.high - distribution.low) // distribution.step + 1
+    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        return round((distribution.high - distribution.low) / distribution.step) + 1
+    return math.inf
 
 
 def grid_values(name: str, distribution: BaseDistribution) -> list[Any]:
