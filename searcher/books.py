@@ -28,6 +28,9 @@ from trainers.states import forget_state
 HOW = {End.FINISHED: "finished", End.TIMEOUT: "stopped"}
 """How a training ended, for its report; else it failed."""
 
+REACHED = (Outcome.COMPLETED, Outcome.PRUNED, Outcome.INFEASIBLE)
+"""Ends after which the value is what was reached, where there is one; else it is a stand-in."""
+
 T = TypeVar("T")
 
 
@@ -133,13 +136,14 @@ class Books:
         if not self._patiently(lambda: self._store.is_ours(attempt.number)):
             self.give_up(attempt.number)  # before its files take the place of those of whoever has it now
             return
-        course, value = attempt.course, attempt.course.value
+        course = attempt.course
         self.has_values = self.has_values or bool(course.values)
-        if outcome in (Outcome.DOOMED, Outcome.FAILED) or (outcome is Outcome.INFEASIBLE and value is None):
-            value = self._patiently(lambda: self._store.stand_in(course.values.values(), course.facts))
-        result = attempt.result(outcome, report, value, reason, detail)
+        result = attempt.result(outcome, report, course.value, reason, detail)
         check_names(self._limits, result, self.ledger.results)
         result = settled(self._limits, result)
+        if result.outcome not in REACHED or (result.outcome is Outcome.INFEASIBLE and result.best is None):
+            value = self._patiently(lambda: self._store.stand_in(course.values.values(), course.facts))
+            result = replace(result, value=value)
         write_files(self._runs, result)
         told = self._patiently(lambda: self._store.tell(attempt.trial, result))
         if told is None:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
 
+from diagnostics import Signals, diagnose
 from searcher.checks import check
 from searcher.constraints import parse_constraint
 from searcher.errors import SpecError
-from searcher.feasibility import broken_early
+from searcher.feasibility import broken_early, settled
 from searcher.opening import load_study
 from searcher.spec import StudySpec
-from searcher.trial import Outcome
+from searcher.trial import Evaluation, Outcome, TrialResult
 
 Make = Callable[..., StudySpec]
+
+REPORT = diagnose(Signals())
 
 STUDY = """
 name = "small"
@@ -199,3 +203,21 @@ def test_samplers_that_know_of_constraints_keep_away(run: Callable[..., object],
     late = results()[10:]
     assert sum(r.outcome is Outcome.INFEASIBLE for r in late) < 12
     assert max(r.settings["x"] for r in late if r.outcome is Outcome.COMPLETED) > 0.2
+
+
+def test_a_trial_that_is_ended_before_it_is_evaluated_may_be_infeasible() -> None:
+    limits = [parse_constraint("step_time <= 1"), parse_constraint("val_loss <= 0.1")]
+    facts = {"step_seconds": 2.0, "step_time": 2.0}
+    ended = TrialResult(0, {"x": 0.5}, ("x",), (), Outcome.PRUNED, REPORT, facts=facts)
+    result = settled(limits, ended)
+    assert result.outcome is Outcome.INFEASIBLE and not result.has_own_value
+    assert result.reason == "violates step_time <= 1: it has 2"
+    assert settled(limits, replace(ended, outcome=Outcome.DOOMED)).constraints == {}
+
+
+def test_a_pruned_trial_is_not_judged_by_what_it_has_reached() -> None:
+    best = Evaluation(3, 1.0, {"val_loss": 0.5})
+    ended = TrialResult(0, {}, (), (), Outcome.PRUNED, REPORT, 0.5, {1: 0.5}, ("val_loss",), best)
+    limits = [parse_constraint("val_loss <= 0.1")]
+    assert settled(limits, ended) == ended
+    assert settled(limits, replace(ended, outcome=Outcome.COMPLETED)).outcome is Outcome.INFEASIBLE

@@ -229,3 +229,12 @@ def test_a_report_says_how_to_run_it_again() -> None:
     again = reproduction(shipped.model_copy(update={"search": search}), [], environment())
     assert again.command == "searcher run digits-mlp --trials 3 --from one --from 'two words'"
     assert parse_spec(tomllib.loads(again.study_file), "again").search.warm_start == ["one", "two words"]
+
+
+def test_earlier_trials_are_held_against_the_constraints_of_this_study(make_spec: Make, url: str) -> None:
+    early = open_study(make_spec(name="early", search=TPE), url)
+    points = [train(early) for _ in range(6)]
+    bound = sorted(point["x"] for point in points)[2]
+    search = {**TPE, "warm_start": ["early"], "constraints": [f"x <= {bound!r}"]}
+    seen = seen_by_sampler(open_study(make_spec(name="warm", search=search), url))
+    assert [trial.constraints[f"x <= {bound!r}"] > 0 for trial in seen] == [p["x"] > bound for p in points]
