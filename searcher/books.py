@@ -13,12 +13,13 @@ from searcher.attempt import Attempt
 from searcher.budget import exhausted, used_hours
 from searcher.errors import SearcherError
 from searcher.events import Noted, TrialEnded, View
+from searcher.feasibility import broken_early, check_measured, check_names, settled
 from searcher.launchers.job import End, Ended
 from searcher.ledger import Ledger
 from searcher.policy import finding_of, finding_of_memory, outcome_of, stop_reason
 from searcher.records import left_states, trial_folder, with_files, write_files
 from searcher.reprieves import reprieve_of
-from searcher.space import count_points
+from searcher.sampling import count_points
 from searcher.spec import StudySpec
 from searcher.store import StudyStore
 from searcher.tracking import BackgroundTracker
@@ -27,6 +28,9 @@ from trainers.states import forget_state
 
 HOW = {End.FINISHED: "finished", End.TIMEOUT: "stopped"}
 """How a training ended, for its report; else it failed."""
+
+REACHED = (Outcome.COMPLETED, Outcome.PRUNED, Outcome.INFEASIBLE)
+"""Ends after which the value is what was reached, where there is one; else it is a stand-in."""
 
 T = TypeVar("T")
 
@@ -59,6 +63,7 @@ class Books:
         self._view = view
         self._runs = runs
         self._patiently = patiently
+        self._limits = spec.search.limits
         self._points = count_points(spec)
         self._began, self._hours_before = time.time(), 0.0
 
@@ -108,6 +113,14 @@ class Books:
             self._view(Noted(f"trial {attempt.number} {reprieve.text}"))
         return ""
 
+    def broken(self, attempt: Attempt) -> str:
+        """Which constraint a running trial is known to violate, as a sentence; empty when none is.
+
+        Raises: SearcherError for one on what is not measured of a trial.
+        """
+        check_measured(self._spec, self._limits, attempt.course.facts)
+        return broken_early(self._limits, attempt.settings, attempt.course.facts)
+
     def judged(self, attempt: Attempt, ended: str) -> Report:
         """The last judgement: only it knows what other trials reached, so that stops can be repeated."""
         course = attempt.course
@@ -135,11 +148,14 @@ class Books:
         if not self._patiently(lambda: self._store.is_ours(attempt.number)):
             self.give_up(attempt.number)  # before its files take the place of those of whoever has it now
             return
-        course, value = attempt.course, attempt.course.value
+        course = attempt.course
         self.has_values = self.has_values or bool(course.values)
-        if outcome in (Outcome.DOOMED, Outcome.FAILED):
+        result = attempt.result(outcome, report, course.value, reason, detail)
+        check_names(self._limits, result, self.ledger.results)
+        result = settled(self._limits, result)
+        if result.outcome not in REACHED or (result.outcome is Outcome.INFEASIBLE and result.best is None):
             value = self._patiently(lambda: self._store.stand_in(course.values.values(), course.facts))
-        result = attempt.result(outcome, report, value, reason, detail)
+            result = replace(result, value=value)
         write_files(self._runs, result)
         told = self._patiently(lambda: self._store.tell(attempt.trial, result))
         if told is None:

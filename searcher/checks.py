@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import combinations_with_replacement, product
 from pathlib import Path
 from typing import Any
 
-from searcher.contest import Contest
+from searcher.dispatch import Dispatch
 from searcher.errors import Mistake, SpecError
 from searcher.identity import MACHINE
 from searcher.launchers import LAUNCHERS
-from searcher.pruning import build_judge
-from searcher.samplers import PRUNERS, SAMPLERS, build_sampler, options_of
+from searcher.search_checks import search_mistakes
 from searcher.space import (
     conditions_first,
-    count_points,
-    distributions,
     find_cycle,
-    unconditional,
-    unusable_values,
 )
-from searcher.spec import Changes, Choices, Dispatch, StudySpec, read_spec, salvage
+from searcher.spec import Changes, Choices, StudySpec, read_spec, salvage
 from searcher.tabulated import table_mistakes
 from searcher.toml_lines import line_of, lines_of
 from trainers.choices import choices, unknown
@@ -61,7 +56,8 @@ def check(spec: StudySpec, source: str, text: str = "") -> None:
 
 
 def _mistakes(spec: StudySpec, text: str) -> list[Mistake]:
-    found = [*_conditions(spec), *_search(spec), *_warm_start(spec), *_enqueued(spec), *_dispatch(spec)]
+    conditions = [*_conditions(spec)]
+    found = [*conditions, *search_mistakes(spec, sound=not conditions), *_dispatch(spec)]
     if is_replay(spec.trainer):
         found += [*table_mistakes(spec)]
     elif spec.trainer is None:
@@ -146,65 +142,6 @@ def _metric(spec: StudySpec) -> Found:
             "metric.goal",
             f"{spec.metric.name} is the better the {better} it is: say goal = {goal_of(spec.metric.name)!r}",
         )
-
-
-def _search(spec: StudySpec) -> Found:
-    sampler, pruner = spec.search.sampler, spec.search.pruner
-    if sampler.name not in SAMPLERS:
-        yield "search.sampler", unknown(sampler.name, SAMPLERS)
-    else:
-        space, always = distributions(spec), unconditional(spec)
-        yield from _part(
-            "search.sampler",
-            sampler.options,
-            options_of(SAMPLERS[sampler.name].cls),
-            lambda: (
-                build_sampler(sampler.name, sampler.options, spec.search.seed, space, always),
-                [] if any(_conditions(spec)) else count_points(spec),
-            ),
-        )
-    if pruner.name not in PRUNERS:
-        yield "search.pruner", unknown(pruner.name, PRUNERS)
-    else:
-        yield from _part(
-            "search.pruner",
-            pruner.options,
-            options_of(PRUNERS[pruner.name].cls),
-            lambda: build_judge(pruner.name, pruner.options, Contest(spec.name, spec.metric.goal)),
-        )
-
-
-def _warm_start(spec: StudySpec) -> Found:
-    sampler = spec.search.sampler.name
-    if spec.search.warm_start and sampler in SAMPLERS and not SAMPLERS[sampler].warm:
-        warm = ", ".join(name for name, kind in SAMPLERS.items() if kind.warm)
-        yield (
-            "search.warm_start",
-            f"the sampler {sampler!r} learns nothing from other studies; choose from: {warm}",
-        )
-
-
-def _enqueued(spec: StudySpec) -> Found:
-    for place, point in enumerate(spec.enqueue):
-        for name, message in unusable_values(point, spec):
-            fixed = name in spec.train and name not in spec.space
-            yield f"enqueue.{place}.{name}", "is fixed in [train]; leave it out" if fixed else message
-    if spec.enqueue and spec.search.sampler.name == "grid":
-        yield "enqueue", "is not for the sampler 'grid', which tries every point in its own order"
-
-
-def _part(place: str, options: Mapping[str, Any], known: list[str], build: Callable[[], object]) -> Found:
-    strange = [name for name in options if name not in known]
-    for name in strange:
-        yield place, f"has no option {name!r}; {choices(name, known)}"
-    if strange:
-        return
-    try:
-        build()
-    except ImportError as error:
-        yield place, f"needs a package that is not installed: {error}"
-    except (ValueError, TypeError) as error:
-        yield place, str(error)
 
 
 def _dispatch(spec: StudySpec) -> Found:

@@ -206,6 +206,8 @@ class Coordinator:
         self._tracker.start(Started(trial.number, settings, point.sampled))
         if refused:
             self._end(attempt, Ended(End.MISTAKE, refused))
+        elif broken := self._books.broken(attempt):
+            self._finish(attempt, Outcome.INFEASIBLE, self._books.judged(attempt, "stopped"), broken)
         elif self._launcher.fits(job):
             self._launch(attempt)
         return True
@@ -239,9 +241,10 @@ class Coordinator:
         if progress.metrics:
             self._tracker.evaluate(number, progress.step, progress.metrics)
         self.view(TrialProgressed(number, course, bool(progress.metrics)))
-        if reason:
+        if reason or (broken := self._books.broken(attempt)):
             self._launcher.cancel(number)
-            self._finish(attempt, Outcome.DOOMED, self._books.judged(attempt, "stopped"), reason)
+            outcome = Outcome.DOOMED if reason else Outcome.INFEASIBLE
+            self._finish(attempt, outcome, self._books.judged(attempt, "stopped"), reason or broken)
         elif progress.metrics and course.is_audited:
             self._store.follow(attempt.trial, course.values)
         elif progress.metrics and self._store.should_prune(attempt.trial, course.values):

@@ -22,6 +22,15 @@ Values = NDArray[np.float64]
 Curve = Mapping[int, float]
 """Evaluations due -> v."""
 
+CONSTRAINT = "constraints:"
+"""How Optuna begins the names of the attributes of a trial that hold its constraints."""
+
+TOGETHER = "violation"
+"""The one constraint that takes the place of all: a sampler needs the same ones of all trials."""
+
+KEPT = -1.0
+"""How well a trial keeps its constraints of which nothing is known but that it violates none."""
+
 FENCE = 2.0
 """Times the way from the best value to the median that a value may lie beyond the median (house rule): worse
 ones are brought to there, since one loss of a million would hide all differences among the good ones."""
@@ -31,24 +40,36 @@ def foretold(trials: Sequence[FrozenTrial], sign: float) -> list[FrozenTrial]:
     """The trials, those that were stopped as if they were completed, without values far beyond all others.
 
     `sign` is 1 for a metric to be minimized, -1 for one to be maximized. A trial that violates a constraint
-    is as bad as the worst: it was doomed, and what it had reached by then says nothing.
+    has the last value that it was told with: of a doomed one that is a stand-in already.
     """
     completed = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     likely = LikelyEnds([_curve(trial, sign) for trial in completed])
     ends = {trial.number: sign * trial.values[0] for trial in completed}
+    last: dict[int, float] = {}
     for trial in trials:
-        if trial.state is TrialState.PRUNED and not _is_doomed(trial) and (curve := _curve(trial, sign)):
-            ends[trial.number] = likely.end_of(curve)
+        if trial.state is TrialState.PRUNED and (curve := _curve(trial, sign)):
+            if violation(trial) > 0:
+                last[trial.number] = curve[max(curve)]
+            else:
+                ends[trial.number] = likely.end_of(curve)
     if not ends:
         return list(trials)
-    fence = _fence(np.array(list(ends.values())))
+    fence, known = _fence(np.array(list(ends.values()))), ends | last
+    is_bound = any(trial.constraints for trial in trials)
 
     def seen(trial: FrozenTrial) -> FrozenTrial:
         if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
             return trial
-        return _completed_at(trial, sign * min(ends.get(trial.number, fence), fence))
+        value = known.get(trial.number, fence)
+        return _completed_at(trial, sign * min(value, fence), is_bound)
 
     return [seen(trial) for trial in trials]
+
+
+def violation(trial: FrozenTrial) -> float:
+    """By how much a trial violates its constraints, together; if it does not, how near it comes to that."""
+    amounts = trial.constraints.values()
+    return sum(amount for amount in amounts if amount > 0) or max(amounts, default=KEPT)
 
 
 class LikelyEnds:
@@ -103,12 +124,10 @@ def _curve(trial: FrozenTrial, sign: float) -> Curve:
     return {due: sign * value for due, value in trial.intermediate_values.items() if np.isfinite(value)}
 
 
-def _is_doomed(trial: FrozenTrial) -> bool:
-    return any(amount > 0 for amount in trial.constraints.values())
-
-
-def _completed_at(trial: FrozenTrial, value: float) -> FrozenTrial:
-    """The same point with this value, which says what its constraints said."""
+def _completed_at(trial: FrozenTrial, value: float, is_bound: bool) -> FrozenTrial:
+    """The same point with this value, and with one constraint where there are any."""
+    attrs = {name: value for name, value in trial.system_attrs.items() if not name.startswith(CONSTRAINT)}
     seen = copy.copy(trial)
-    seen.state, seen.values, seen.system_attrs = TrialState.COMPLETE, [value], {}
+    seen.state, seen.values = TrialState.COMPLETE, [value]
+    seen.system_attrs = attrs | ({CONSTRAINT + TOGETHER: violation(trial)} if is_bound else {})
     return seen

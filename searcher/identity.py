@@ -25,8 +25,9 @@ def _identity(spec: StudySpec) -> dict[str, Any]:
     space = {name: setting.model_dump(exclude_defaults=True) for name, setting in spec.space.items()}
     parts = {"train": train, "space": space, "metric": spec.metric.model_dump()}
     flat = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
-    warm = {"search.warm_start": spec.search.warm_start} if spec.search.warm_start else {}
-    return {**flat, "search.seed": spec.search.seed, **warm}
+    parts_of_search = {"warm_start": spec.search.warm_start, "constraints": spec.search.constraints}
+    given = {f"search.{name}": value for name, value in parts_of_search.items() if value}
+    return {**flat, "search.seed": spec.search.seed, **given}
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

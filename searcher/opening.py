@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
-from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial
 
 from searcher.addresses import hide_passwords
 from searcher.errors import NotFound, StudyChanged
 from searcher.identity import changes_between
 from searcher.lock import is_held, sqlite_file
-from searcher.samplers import build_sampler
-from searcher.space import distributions, unconditional
+from searcher.sampling import sampler_notes, sampler_of
 from searcher.spec import StudySpec, parse_spec, read_spec
 from searcher.storage import open_storage, translated
 from searcher.store import SPEC, StudyStore
@@ -57,7 +54,7 @@ def open_study(spec: StudySpec, url: str, earlier: str | None = None) -> StudySt
             study.set_user_attr(SPEC, now)
         store = StudyStore(study, storage, spec)
         with store.exclusive():
-            store.notes = table_notes(spec)
+            store.notes = (*table_notes(spec), *sampler_notes(spec))
             if spec.search.warm_start:
                 store.notes += _begin_warm(study, spec, lambda: warm or _warm_start(spec, source))
             _enqueue_listed(study, spec)
@@ -81,7 +78,7 @@ def _begin_warm(study: optuna.Study, spec: StudySpec, take: Callable[[], WarmSta
         record = take().to_record()
         storage.set_study_system_attr(study_id, WARM_START, record)
     begun = WarmStart.from_record(record)
-    study.sampler = _sampler(spec, begun.trials(spec))
+    study.sampler = sampler_of(spec, begun.trials(spec))
     return begun.notes
 
 
@@ -101,14 +98,9 @@ def _create_study(spec: StudySpec, storage: RDBStorage) -> optuna.Study:
         storage=storage,
         study_name=spec.name,
         direction=spec.metric.goal,
-        sampler=_sampler(spec),
+        sampler=sampler_of(spec),
         load_if_exists=True,
     )
-
-
-def _sampler(spec: StudySpec, earlier: Sequence[FrozenTrial] = ()) -> BaseSampler:
-    search, space, always = spec.search, distributions(spec), unconditional(spec)
-    return build_sampler(search.sampler.name, search.sampler.options, search.seed, space, always, earlier)
 
 
 def load_study(name: str, url: str) -> StudyStore:

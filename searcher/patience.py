@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from searcher.dispatch import Dispatch
 from searcher.errors import StorageError
 from searcher.launchers.job import End, Ended
-from searcher.spec import Dispatch
 
 SEVERAL = 10.0
 """A trial hangs when it has been silent for so many times its longest silence so far (house rule: an

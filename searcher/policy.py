@@ -10,7 +10,7 @@ from diagnostics.causes import flatten
 from diagnostics.findings import Facts, first_fatal
 from searcher.launchers.job import End, Ended
 from searcher.spec import Metric
-from searcher.trial import Outcome
+from searcher.trial import Outcome, TrialResult
 
 MISTAKE = "mistake: "
 """How an attempt that ended by a mistake is noted; it does not count among the retries."""
@@ -44,8 +44,16 @@ def symptom_of(fatal: Finding) -> Finding:
     return first_fatal(flatten(fatal.consequences)) or fatal
 
 
-def constraint_of(report: Report) -> str:
-    """The name of the constraint that a doomed trial violates, for the sampler."""
+def constraints_of(result: TrialResult) -> dict[str, float]:
+    """What a sampler is told that a trial violates, above 0, or keeps: the constraints of the study file, and
+    for a doomed one the name of what it died of."""
+    if result.outcome is not Outcome.DOOMED:
+        return dict(result.constraints)
+    return {**result.constraints, doomed_by(result.report): 1.0}
+
+
+def doomed_by(report: Report) -> str:
+    """The kind of what a doomed trial died of."""
     return symptom_of(report.fatal).kind if report.fatal is not None else "doomed"
 
 

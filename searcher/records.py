@@ -113,6 +113,7 @@ def to_record(result: TrialResult) -> dict[str, Any]:
         "seconds": result.seconds,
         "ended_at": result.ended_at,
         "reprieves": [asdict(reprieve) for reprieve in result.reprieves],
+        "constraints": dict(result.constraints),
     }
 
 
@@ -140,6 +141,7 @@ def result_from_record(
         ended_at=record["ended_at"],
         attempts=attempts,
         reprieves=tuple(Reprieve(**known) for known in record.get("reprieves", ())),  # none in old records
+        constraints=record.get("constraints", {}),  # records of studies without any may lack it
     )
 
 

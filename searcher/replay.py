@@ -15,6 +15,7 @@ ENDED = {
     Outcome.COMPLETED: "finished",
     Outcome.PRUNED: "stopped",
     Outcome.DOOMED: "stopped",
+    Outcome.INFEASIBLE: "stopped",
     Outcome.FAILED: "failed",
 }
 """How trials ended whose facts do not say it: those recorded before they did."""

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
+import math
 import warnings
 import zlib
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna import pruners, samplers
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from searcher.contest import Judge
-from searcher.foretold import foretold
+from searcher.history import History
+from searcher.options import built
 from searcher.percentiles import Median, Percentile
 from searcher.rungs import Hyperband, SuccessiveHalving
 
 Space = dict[str, BaseDistribution]
 Options = Mapping[str, Any]
-
-SIGN = {StudyDirection.MINIMIZE: 1.0, StudyDirection.MAXIMIZE: -1.0}
-"""What makes lower values of a metric the better ones."""
 
 
 @dataclass(frozen=True)
@@ -59,25 +56,30 @@ def _one_order(seeds: Seeds, space: Space) -> dict[str, Any]:
     return {"seed": seeds.study, "search_space": {name: grid_values(name, d) for name, d in space.items()}}
 
 
+def _is_one_group(options: Options) -> bool:
+    """Whether `tpe` samples together what all trials have: not one by one, and not in groups of its own."""
+    return options.get("multivariate", True) and not options.get("group", False)
+
+
 @dataclass(frozen=True)
 class SamplerKind:
     """A sampler by name: its class and its defaults, given the seeds and the space.
 
-    `joint` says that it may be handed the declared space at once, instead of searching every
-    recorded trial for the settings they have in common; `warm` that it learns from the trials of other
-    studies; `foretold` that it knows completed trials alone, so that stopped ones are shown to it as such.
+    `joint` says whether, with its options, it may be handed the declared space at once, instead of searching
+    every recorded trial for the settings they have in common; `warm` that it learns from the trials of other
+    studies; `complete` that it reads trials in state COMPLETE alone, and is shown stopped ones as such.
     """
 
     cls: type[samplers.BaseSampler]
     defaults: Callable[[Seeds, Space], dict[str, Any]] = _own
-    joint: bool = False
+    joint: Callable[[Options], bool] = lambda options: False
     warm: bool = False
-    foretold: bool = False
+    complete: bool = False
 
 
 SAMPLERS: dict[str, SamplerKind] = {
-    "tpe": SamplerKind(samplers.TPESampler, joint=True, warm=True),
-    "gp": SamplerKind(samplers.GPSampler, _beside_random, joint=True, warm=True, foretold=True),
+    "tpe": SamplerKind(samplers.TPESampler, joint=_is_one_group, warm=True),
+    "gp": SamplerKind(samplers.GPSampler, _beside_random, lambda options: True, warm=True, complete=True),
     "cma-es": SamplerKind(samplers.CmaEsSampler, _beside_tpe),
     "random": SamplerKind(samplers.RandomSampler),
     "qmc": SamplerKind(samplers.QMCSampler, _one_sequence),
@@ -114,12 +116,6 @@ PRUNERS: dict[str, PrunerKind] = {
 }
 
 
-def options_of(cls: type[Any]) -> list[str]:
-    """The options a sampler or pruner takes from a study file."""
-    ours = {"self", "seed", "search_space", "independent_sampler", "constraints_func", "wrapped_pruner"}
-    return [name for name in inspect.signature(cls.__init__).parameters if name not in ours]
-
-
 def build_pruner(name: str, options: Options) -> pruners.BasePruner:
     """Optuna's pruner `name` with its options. Raises: ValueError or TypeError for options it refuses."""
     kind = PRUNERS[name]
@@ -135,50 +131,23 @@ def build_sampler(
     space: Space,
     always: Space,
     earlier: Sequence[FrozenTrial] = (),
+    held: Mapping[str, Any] = MappingProxyType({}),
 ) -> Reproducible:
     """The sampler `name` with its options, reproducible (see `Reproducible`).
 
-    `space` holds every setting, `always` those that no condition switches off. Trials of `earlier` studies
-    have numbers below 0.
+    `space` holds every setting that is searched, `always` those that no condition switches off; `held` are
+    values of others, which all trials have. Trials of `earlier` studies have numbers below 0.
     """
     kind = SAMPLERS[name]
 
     def build(trial_seed: int) -> samplers.BaseSampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return kind.cls(**{**kind.defaults(Seeds(seed, trial_seed), space), **options})
+            base = kind.cls(**{**kind.defaults(Seeds(seed, trial_seed), space), **built(options)})
+            return samplers.PartialFixedSampler(dict(held), base) if held else base
 
-    def look(study: optuna.Study) -> Any:
-        return _Seen(study, earlier, kind.foretold) if earlier or kind.foretold else study
-
-    return Reproducible(build, seed, always if kind.joint else None, look)
-
-
-class _Seen:
-    """A study as its sampler sees it: with trials of earlier studies before its own, and where it knows no
-    others all of those that were stopped as if they were completed."""
-
-    def __init__(self, study: optuna.Study, earlier: Sequence[FrozenTrial], is_foretold: bool) -> None:
-        self._study = study
-        self._earlier = earlier
-        self._is_foretold = is_foretold
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._study, name)
-
-    def get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        return self._get_trials(deepcopy, states)
-
-    def _get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
-    ) -> list[FrozenTrial]:
-        trials = [*self._earlier, *self._study._get_trials(deepcopy=False, use_cache=use_cache)]
-        if self._is_foretold:
-            trials = foretold(trials, SIGN[self._study.direction])
-        trials = [trial for trial in trials if states is None or trial.state in states]
-        return copy.deepcopy(trials) if deepcopy else trials
+    joint = always if kind.joint(options) else None
+    return Reproducible(build, seed, joint, lambda study: History(study, earlier, kind.complete))
 
 
 class Reproducible(samplers.BaseSampler):
@@ -194,12 +163,12 @@ class Reproducible(samplers.BaseSampler):
         build: Callable[[int], samplers.BaseSampler],
         seed: int,
         joint: Space | None,
-        look: Callable[[optuna.Study], Any],
+        seen: Callable[[optuna.Study], Any],
     ) -> None:
         self._build = build
         self._seed = seed
         self._joint = joint
-        self._look = look
+        self._seen = seen
         self._inner = build(self._seed_of(0))
 
     def __str__(self) -> str:
@@ -217,32 +186,45 @@ class Reproducible(samplers.BaseSampler):
         """The settings that are sampled together."""
         if self._joint is not None:
             return self._joint
-        return self._inner.infer_relative_search_space(self._look(study), trial)
+        return self._inner.infer_relative_search_space(self._seen(study), trial)
 
     def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: Space) -> dict[str, Any]:
         """Values for the settings that are sampled together."""
-        return self._inner.sample_relative(self._look(study), trial, search_space)
+        return self._inner.sample_relative(self._seen(study), trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """A value for one setting alone, whatever was drawn before it: an ask may be cut in two."""
         sampler = self._build(self._seed_of(trial.number, param_name))
-        return sampler.sample_independent(self._look(study), trial, param_name, param_distribution)
+        return sampler.sample_independent(self._seen(study), trial, param_name, param_distribution)
 
     def after_trial(
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         """Let the sampler note how the trial ended."""
         try:
-            self._inner.after_trial(study, trial, state, values)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Constraints have been set", UserWarning)
+                self._inner.after_trial(study, trial, state, values)
         except RuntimeError as error:
             if "Study.stop" not in str(error):
-                raise  # else it wishes to stop, having no more points: see `space.count_points`
+                raise  # else it wishes to stop, having no more points: see `sampling.count_points`
 
     def _seed_of(self, number: int, setting: str = "") -> int:
         words = [self._seed, number, zlib.crc32(setting.encode())]
         return int(np.random.SeedSequence(words).generate_state(1)[0])
+
+
+def count_values(distribution: BaseDistribution) -> float:
+    """How many values a setting has; infinity for a range without steps."""
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    if isinstance(distribution, IntDistribution) and not distribution.log:
+        return (distribution.high - distribution.low) // distribution.step + 1
+    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        return round((distribution.high - distribution.low) / distribution.step) + 1
+    return math.inf
 
 
 def grid_values(name: str, distribution: BaseDistribution) -> list[Any]:

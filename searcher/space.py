@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,6 @@ from optuna import Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from searcher.errors import SearcherError
-from searcher.samplers import grid_values
 from searcher.spec import Choices, Conditions, Range, StudySpec
 from trainers.choices import unknown
 from trainers.config import is_continuous
@@ -42,11 +40,6 @@ def distributions(spec: StudySpec) -> dict[str, BaseDistribution]:
     return {name: distribution_of(name, setting) for name, setting in spec.space.items()}
 
 
-def unconditional(spec: StudySpec) -> dict[str, BaseDistribution]:
-    """The distributions of the settings every trial has."""
-    return {name: distribution_of(name, setting) for name, setting in spec.space.items() if not setting.when}
-
-
 def suggest(trial: Trial, spec: StudySpec) -> Point:
     """Sample every setting whose condition holds, conditions first."""
     sampled: dict[str, Any] = {}
@@ -71,8 +64,11 @@ def check_values(values: Mapping[str, Any], spec: StudySpec) -> None:
         raise SearcherError(f"{name} {message}" if name in spec.space else message)
 
 
-def unusable_values(values: Mapping[str, Any], spec: StudySpec) -> Iterator[tuple[str, str]]:
-    """The settings whose values no trial of the study can have, with what is wrong."""
+def unusable_values(
+    values: Mapping[str, Any], spec: StudySpec, alone: bool = False
+) -> Iterator[tuple[str, str]]:
+    """The settings whose values no trial of the study can have, with what is wrong; `alone`: whatever they
+    wait for."""
     for name, value in values.items():
         if name not in spec.space:
             yield name, unknown(name, spec.space)
@@ -84,7 +80,7 @@ def unusable_values(values: Mapping[str, Any], spec: StudySpec) -> Iterator[tupl
                 allowed += f" in steps of {setting.step}"
             yield name, f"has to be {allowed or f'one of {setting.examples}'}, but got {value!r}"
             continue
-        for other, wanted in setting.when.items():
+        for other, wanted in () if alone else setting.when.items():
             if values.get(other) not in wanted:
                 got = f"{other} = {values[other]!r}" if other in values else f"no {other}"
                 yield name, f"is only for {other} in {wanted}, but got {got}"
@@ -99,23 +95,6 @@ def value_in(distribution: BaseDistribution, value: Any) -> Any:
         return distribution.to_external_repr(inside) if distribution._contains(inside) else None
     except (ValueError, TypeError):
         return None
-
-
-def count_points(spec: StudySpec) -> int | None:
-    """How many points there are for a sampler that tries each of them once; None for all others."""
-    sampler = spec.search.sampler.name
-    if sampler not in ("grid", "brute-force"):
-        return None
-    values = {name: grid_values(name, distribution) for name, distribution in distributions(spec).items()}
-    if sampler == "grid":  # it counts settings that are switched off like any other
-        return math.prod(len(choices) for choices in values.values())
-    points: list[dict[str, Any]] = [{}]
-    for name in conditions_first(spec):
-        when = spec.space[name].when
-        active = [point for point in points if holds(when, point)]
-        points = [point for point in points if not holds(when, point)]
-        points += [{**point, name: value} for point in active for value in values[name]]
-    return len(points)
 
 
 def find_cycle(whens: Mapping[str, Conditions]) -> list[str]:

@@ -7,8 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
+from searcher.constraints import Constraint, parse_constraints
+from searcher.dispatch import STRICT, Dispatch
 from searcher.errors import Mistake, SpecError
 from searcher.toml_lines import line_of, lines_of
 from trainers.choices import unknown
@@ -20,7 +30,7 @@ Conditions = dict[str, list[Scalar]]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = STRICT
 
 
 class Range(_Strict):
@@ -118,6 +128,10 @@ class Metric(_Strict):
         return value > other if self.goal == "maximize" else value < other
 
 
+def _parsed(texts: list[str]) -> list[str]:
+    return [str(constraint) for constraint in parse_constraints(texts)]
+
+
 class Search(_Strict):
     """How points are chosen, and when to stop: the first budget reached ends the study."""
 
@@ -130,6 +144,7 @@ class Search(_Strict):
     retries: int = Field(default=1, ge=0)  # of a trial whose worker died
     warm_start: list[str] = []  # recorded studies whose trials guide the sampler
     audit: float = Field(default=0.05, ge=0, le=1)  # share of the stops that are not carried out
+    constraints: Annotated[list[str], AfterValidator(_parsed)] = []  # what a trial has to keep
 
     @model_validator(mode="after")
     def _has_a_budget(self) -> Search:
@@ -137,37 +152,10 @@ class Search(_Strict):
             raise ValueError("has no budget; give at least one of trials, hours, device_hours")
         return self
 
-
-def _read_sharing(raw: object) -> object:
-    is_number = isinstance(raw, int) and not isinstance(raw, bool) and raw >= 1
-    if raw is None or raw == "auto" or is_number:
-        return raw
-    raise ValueError(f"needs a whole number from 1, or 'auto', but got {raw!r}")
-
-
-def _read_devices(raw: object) -> object:
-    named = isinstance(raw, list) and raw and all(isinstance(name, str) and name for name in raw)
-    if raw is not None and not named:
-        raise ValueError(f"needs a list of names, such as ['0', '1'] or ['cpu'], but got {raw!r}")
-    if isinstance(raw, list) and "cpu" in raw and len(raw) > 1:
-        raise ValueError(f"'cpu' has to stand alone, but got {raw!r}; name GPUs, or 'cpu'")
-    return raw
-
-
-class Dispatch(_Strict):
-    """Where trials are trained."""
-
-    launcher: str = "local"
-    slots: int | None = Field(default=None, ge=1)  # none: one per GPU, or one per core without a GPU
-    slots_per_device: Annotated[int | Literal["auto"] | None, BeforeValidator(_read_sharing)] = None
-    devices: Annotated[list[str] | None, BeforeValidator(_read_devices)] = None  # none: all there are
-    memory_gb: float | None = Field(default=None, gt=0)  # of the host, for one worker; none: no limit
-    address: str | None = None  # of a Ray cluster
-    timeout_minutes: float | None = Field(default=None, gt=0)  # of one attempt at a trial
-    hang_minutes: float = Field(default=10.0, gt=0)  # the shortest silence that can be a hang
-    state_seconds: float = Field(default=60.0, gt=0)  # between two states of a trial on disk, at least
-    states_gb: float = Field(default=10.0, gt=0)  # all states of the running trials may take
-    grace_seconds: float = Field(default=60.0, ge=1)  # until a silent coordinator counts as dead
+    @property
+    def limits(self) -> list[Constraint]:
+        """The constraints, read."""
+        return parse_constraints(self.constraints)
 
 
 class StudySpec(_Strict):

@@ -17,7 +17,7 @@ from diagnostics.findings import Facts
 from searcher.claims import OWNER, claims_for
 from searcher.contest import Contest
 from searcher.orders import ENDED, ORDER, Order, Orders, orders_of
-from searcher.policy import constraint_of, stand_in
+from searcher.policy import constraints_of, stand_in
 from searcher.pruning import PruningBoard, build_judge
 from searcher.records import result_from_record, to_record
 from searcher.space import Point, check_values, point_of, suggest
@@ -35,6 +35,7 @@ STATE = {
     Outcome.COMPLETED: TrialState.COMPLETE,
     Outcome.PRUNED: TrialState.PRUNED,
     Outcome.DOOMED: TrialState.PRUNED,
+    Outcome.INFEASIBLE: TrialState.PRUNED,
     Outcome.FAILED: TrialState.FAIL,
 }
 
@@ -189,10 +190,11 @@ class StudyStore:
                 return result
             self._begun_to_tell.add(trial_id)
             values = dict(result.values)
-            if result.outcome is Outcome.DOOMED:
+            if result.outcome is Outcome.DOOMED or (result.outcome is Outcome.INFEASIBLE and not values):
                 assert result.value is not None
                 values[max(values, default=0) + 1] = result.value
-                trial.set_constraint(constraint_of(result.report), 1.0)
+            for name, amount in constraints_of(result).items():
+                trial.set_constraint(name, amount)
             for due, value in values.items():
                 self._storage.set_trial_intermediate_value(trial_id, due, value)
             state = STATE[result.outcome]

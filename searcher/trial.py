@@ -26,6 +26,7 @@ class Outcome(StrEnum):
     COMPLETED = "completed"
     PRUNED = "pruned"
     DOOMED = "doomed"
+    INFEASIBLE = "infeasible"  # it violates a constraint of the study file
     FAILED = "failed"
 
 
@@ -70,11 +71,13 @@ class TrialResult:
     """What one trial gave.
 
     `value` is the objective: the metric of the evaluation `best` (the last one, if the study says
-    so); for a trial that was doomed or failed a finite stand-in. `values` maps the evaluations due so
+    so); for a trial that was doomed or failed, or ended before it was evaluated since it is infeasible, a
+    finite stand-in. `values` maps the evaluations due so
     far to the objective then; `metrics` names all that was evaluated. `reason` says why the trial
     ended before its time and is empty when it did not; `detail` is a traceback or a log. `attempts`
     lists why earlier attempts at it ended. `usage` is what the worker took over time. `reprieves` are
-    stops that were due and were not carried out.
+    stops that were due and were not carried out. `constraints` says of those of the study file by how much
+    they are violated, as far as it is known: above 0 they are.
     """
 
     number: int
@@ -97,11 +100,19 @@ class TrialResult:
     attempts: tuple[str, ...] = ()
     usage: tuple[Usage, ...] = ()
     reprieves: tuple[Reprieve, ...] = ()
+    constraints: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:
         """The verdict of the report."""
         return self.report.verdict
+
+    @property
+    def has_own_value(self) -> bool:
+        """Whether its value is what it has reached, and no stand-in."""
+        if self.outcome is Outcome.INFEASIBLE:
+            return self.best is not None
+        return self.outcome in (Outcome.COMPLETED, Outcome.PRUNED) and self.value is not None
 
 
 def ranked(metric: Metric, results: Iterable[TrialResult]) -> list[TrialResult]:
@@ -114,6 +125,9 @@ def ranked(metric: Metric, results: Iterable[TrialResult]) -> list[TrialResult]:
 GROWTH = 1.1
 """How much the steps must have grown since the rules were last asked, unless there is a row that is not
 finite: rules look at all rows, and a long training has many messages."""
+
+STEP_TIME = "step_time"
+"""The fact that a trial has at its end: the median of the seconds a step took between two evaluations."""
 
 SIBLINGS = ("train_loss", "val_loss")
 """Metrics of which the best value of the study's other trials is a fact for the last judgement."""
@@ -146,6 +160,7 @@ class TrialCourse:
         self._judged_until = 0
         self.facts: Facts = {}
         self.usage = UsageLog()
+        self._step_seconds: list[float] = []
         self.values: dict[int, float] = {}
         self.best: Evaluation | None = None
         self.step = 0
@@ -160,6 +175,8 @@ class TrialCourse:
         """Take in one message; what the rules find in all of them, the gravest first."""
         self.step, self.epoch, self.of_epochs = progress.step, progress.epoch, progress.of_epochs
         self.facts |= progress.facts
+        if isinstance(seconds := progress.facts.get("step_seconds"), int | float):
+            self._step_seconds.append(seconds)
         if progress.signals:
             self._news.append(progress.signals)
         if progress.metrics:
@@ -208,6 +225,8 @@ class TrialCourse:
         What is known beyond the messages becomes facts: how it ended, and what its `siblings` have reached.
         """
         self.facts |= {**siblings, "ended": ended}
+        if self._step_seconds:
+            self.facts[STEP_TIME] = float(np.median(self._step_seconds))
         return diagnose(self.signals, self.facts)
 
     def _evaluate(self, progress: Progress) -> None:

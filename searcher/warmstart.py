@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from optuna.trial import FrozenTrial, create_trial
 
 from searcher.errors import SearcherError
+from searcher.feasibility import amounts, figures
 from searcher.identity import MACHINE
-from searcher.policy import constraint_of
+from searcher.policy import constraints_of
 from searcher.settings import settings_of
 from searcher.space import conditions_first, distribution_of, distributions, holds, point_of, value_in
 from searcher.spec import Metric, StudySpec
@@ -33,7 +34,7 @@ read every second."""
 class Guide:
     """A finished trial of the earlier study `study`, as it would be in this one: its point and its values.
 
-    `constraint` names what it died of, empty when it did not.
+    `constraints` are what it violates, above 0, or keeps: what it died of, and those of this study.
     """
 
     study: str
@@ -42,7 +43,7 @@ class Guide:
     value: float | None
     values: Mapping[int, float]
     params: Mapping[str, Any]
-    constraint: str
+    constraints: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class WarmStart:
                 g.value,
                 list(g.values.items()),
                 dict(g.params),
-                g.constraint,
+                dict(g.constraints),
             ]
             for g in self.guides
         ]
@@ -72,8 +73,8 @@ class WarmStart:
     def from_record(cls, record: Mapping[str, Any]) -> WarmStart:
         """What `to_record` gave."""
         guides = [
-            Guide(study, number, Outcome(outcome), value, dict(values), params, constraint)
-            for study, number, outcome, value, values, params, constraint in record["trials"]
+            Guide(study, number, Outcome(outcome), value, dict(values), params, constraints)
+            for study, number, outcome, value, values, params, constraints in record["trials"]
         ]
         return cls(tuple(guides), tuple(record["notes"]))
 
@@ -123,11 +124,11 @@ def _fitting(
         except _Unfit as reason:
             left_out[str(reason)] += 1
             continue
-        doomed = result.outcome is Outcome.DOOMED
-        constraint = constraint_of(result.report) if doomed else ""
+        here = replace(result, constraints=_kept(spec, result))
+        constraints = constraints_of(here)
         value = result.value if result.outcome is Outcome.COMPLETED else None
         found.append(
-            Guide(there.name, result.number, result.outcome, value, result.values, params, constraint)
+            Guide(there.name, result.number, result.outcome, value, result.values, params, constraints)
         )
     return found, left_out
 
@@ -163,6 +164,13 @@ def _params(spec: StudySpec, result: TrialResult) -> dict[str, Any]:
     return params
 
 
+def _kept(spec: StudySpec, result: TrialResult) -> dict[str, float]:
+    """How an earlier trial keeps the constraints of this study; its metrics only when it was trained to its
+    end."""
+    metrics = result.best.metrics if result.best and result.outcome is Outcome.COMPLETED else {}
+    return amounts(spec.search.limits, figures(result.settings, result.facts, metrics))
+
+
 def _check_comparable(spec: StudySpec, there: StudySpec) -> None:
     pairs = (("metric", _words(there.metric), _words(spec.metric)), ("trainer", there.trainer, spec.trainer))
     for what, before, now in pairs:
@@ -191,5 +199,5 @@ def _frozen(guide: Guide, space: Mapping[str, Any]) -> FrozenTrial:
         params=dict(guide.params),
         distributions=dict(space),
         intermediate_values=dict(guide.values),
-        constraints={guide.constraint: 1.0} if guide.constraint else None,
+        constraints=dict(guide.constraints) or None,
     )

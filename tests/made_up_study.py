@@ -14,7 +14,7 @@ import optuna
 from diagnostics import Finding, Report, Series, Severity, Signals, Verdict
 from searcher.report.numbers.scales import scale_of
 from searcher.samplers import build_sampler
-from searcher.space import Point, conditions_first, distributions, point_of, suggest, unconditional
+from searcher.space import Point, conditions_first, distributions, point_of, suggest
 from searcher.spec import Choices, StudySpec, parse_spec
 from searcher.trial import Evaluation, Outcome, TrialResult
 
@@ -66,9 +66,10 @@ def made_up_study(
             made_up_result(number, point, fails({**spec.fixed, **point.sampled}), rng, pruned)
             for number, point in enumerate(points)
         ]
+    always = {name: d for name, d in distributions(spec).items() if not spec.space[name].when}
     study = optuna.create_study(
         direction="maximize",
-        sampler=build_sampler(sampler, {}, seed, distributions(spec), unconditional(spec)),
+        sampler=build_sampler(sampler, {}, seed, distributions(spec), always),
     )
     results: list[TrialResult] = []
     for number in range(trials):

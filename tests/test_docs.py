@@ -17,9 +17,10 @@ from diagnostics import RULES, Verdict
 from searcher.catalog import shipped
 from searcher.checks import check
 from searcher.cli import main
+from searcher.dispatch import Dispatch
 from searcher.launchers import LAUNCHERS
 from searcher.samplers import PRUNERS, SAMPLERS
-from searcher.spec import Dispatch, Metric, Search, StudySpec, parse_spec
+from searcher.spec import Metric, Search, StudySpec, parse_spec
 from trainers.config import SETTINGS, config_from, default_of
 from trainers.data import DATASETS
 from trainers.data.datasets import FORMATS

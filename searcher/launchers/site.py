@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from searcher.spec import Dispatch
+from searcher.dispatch import Dispatch
 
 SAMPLE_SECONDS = 5.0
 """How often a worker measures what its training takes."""

@@ -12,7 +12,7 @@ from searcher.errors import SearcherError, TrackingError
 from searcher.opening import load_study
 from searcher.report import RENDERERS, write
 from searcher.report.words import counted
-from searcher.space import count_points
+from searcher.sampling import count_points
 from trainers.choices import unknown
 
 SAYS = {

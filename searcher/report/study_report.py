@@ -173,7 +173,7 @@ class Next:
 @dataclass(frozen=True)
 class Reproduction:
     """All that is needed to get these results again. `study_file` is the text of the study file that was run,
-    for a study that does not come along."""
+    for a study that does not come along; `sampler` is the one that it gets, and why where `auto` chose it."""
 
     command: str
     seed: int
@@ -183,6 +183,7 @@ class Reproduction:
     git_commit: str
     best_settings: str
     study_file: str = ""
+    sampler: str = ""
 
 
 @dataclass(frozen=True)

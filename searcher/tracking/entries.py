@@ -12,8 +12,10 @@ from diagnostics import Verdict
 from diagnostics.causes import flatten
 from diagnostics.report import to_markdown
 from searcher.colours import VERDICT_COLOUR
+from searcher.feasibility import violated
 from searcher.policy import first_cause
 from searcher.records import FINDINGS, SIGNALS, USAGE, is_readable, trial_folder
+from searcher.sampling import chosen
 from searcher.settings import switched_off
 from searcher.spec import Metric, StudySpec
 from searcher.tracking.axes import (
@@ -25,8 +27,9 @@ from searcher.tracking.axes import (
     logarithms,
     value_on_axis,
 )
+from searcher.tracking.data_sets import digests
 from searcher.tracking.usage_curves import usage_curves
-from searcher.trial import Outcome, TrialResult
+from searcher.trial import STEP_TIME, Outcome, TrialResult
 from searcher.verify import NAMELESS, STUDY, Point, RunRecord
 from trainers.config import default_of
 
@@ -47,6 +50,7 @@ STATUS = {
     Outcome.COMPLETED: FINISHED,
     Outcome.PRUNED: "KILLED",
     Outcome.DOOMED: "KILLED",
+    Outcome.INFEASIBLE: "KILLED",
     Outcome.FAILED: "FAILED",
 }
 
@@ -124,8 +128,8 @@ def study_params(spec: StudySpec) -> dict[str, str]:
 
 def search_tags(spec: StudySpec) -> dict[str, str]:
     """How the study searches: its sampler, its pruner and its budgets."""
-    settings = spec.search.model_dump().items()
-    return {f"search.{name}": str(value)[:LONGEST_TAG] for name, value in settings if name != "seed"}
+    settings = {**spec.search.model_dump(), "sampler_chosen": chosen(spec)}
+    return {f"search.{name}": str(value)[:LONGEST_TAG] for name, value in settings.items() if name != "seed"}
 
 
 def seed_tags(spec: StudySpec) -> dict[str, str]:
@@ -163,7 +167,7 @@ def once_per_run(result: TrialResult) -> dict[str, float]:
         "verdict_code": result.verdict.code,
         "epochs_used": result.epochs,
         "seconds": result.seconds,
-        "step_time": facts.get("step_seconds"),
+        "step_time": facts.get(STEP_TIME, facts.get("step_seconds")),
         "peak_memory_mb": facts.get("peak_memory_mb"),
         "onset_step": UNKNOWN_ONSET if fatal is None else fatal.step,
     }
@@ -245,6 +249,8 @@ def result_tags(result: TrialResult, curves: Sequence[str]) -> dict[str, str]:
     tags |= {"reason": result.reason} if result.reason else {}
     if result.outcome is Outcome.FAILED:
         tags["cause"] = result.reason
+    if broken := violated(result):
+        tags["violates"] = "; ".join(broken)
     tags |= {"attempts": "; ".join(result.attempts)} if result.attempts else {}
     tags |= device_tag([device_of(result)])
     if dropped := [name for name in result.metrics if name not in curves]:
@@ -266,29 +272,6 @@ def device_tag(devices: Iterable[str]) -> dict[str, str]:
 def shown_tags(result: TrialResult) -> dict[str, str]:
     """How a trial looks on the pages, which a person may change there: its colour and its note."""
     return _cut({COLOUR: VERDICT_COLOUR[result.verdict], NOTE: result_note(result)}, LONGEST_TAG)
-
-
-def data_of(spec: StudySpec, result: TrialResult) -> dict[str, str]:
-    """The data of a trial for an MLflow dataset: empty when no digest of them is known."""
-    digest = result.facts.get("data_digest")
-    if digest is None:
-        return {}
-    name = str(result.settings.get("data") or spec.trainer or "data")
-    known = ("task", "outputs", "train_samples", "validation_samples")
-    profile = {fact: result.facts[fact] for fact in known if fact in result.facts}
-    return {
-        "name": name[:500],
-        "digest": str(digest)[:36],
-        "source_type": "file" if "." in name or "/" in name else "searcher",
-        "source": json.dumps({"data": name}),
-        "profile": json.dumps(profile),
-    }
-
-
-def digests(spec: StudySpec, result: TrialResult) -> frozenset[str]:
-    """The digest of a trial's data, as MLflow keeps it, where it is known."""
-    known = data_of(spec, result)
-    return frozenset({known["digest"]} if known else ())
 
 
 def _finite(value: Any) -> float:

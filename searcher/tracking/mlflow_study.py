@@ -18,6 +18,7 @@ from searcher.naming import run_name
 from searcher.records import trial_folder
 from searcher.spec import StudySpec
 from searcher.tracking.axes import admitted, curve_name
+from searcher.tracking.data_sets import data_of
 from searcher.tracking.entries import (
     CURVES,
     KIND,
@@ -25,7 +26,6 @@ from searcher.tracking.entries import (
     NUMBER,
     PARENT,
     curves_of,
-    data_of,
     experiment_note,
     first_note,
     search_tags,

@@ -20,12 +20,12 @@ from diagnostics import Verdict
 from searcher.budget import share_used, used_device_hours, used_hours
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
 from searcher.naming import duration, short_settings, short_value
-from searcher.policy import first_cause, likely_cause
+from searcher.policy import first_cause
 from searcher.spec import StudySpec
 from searcher.summary import best_line, outcome_counts, sampled_of
 from searcher.trial import Outcome, TrialCourse, TrialResult
 from searcher.views.fitting import Clipped
-from searcher.views.reasons import LINE, kind_of, short_reason
+from searcher.views.reasons import LINE, cause_word, short_reason
 from searcher.views.text import sparkline, value_text
 
 LAST_ENDED = 6
@@ -232,13 +232,12 @@ class LiveView:
             )
         )
         for result in self._last:
-            cause = likely_cause(result.report)
             cells: list[RenderableType] = [
                 str(result.number),
                 str(result.outcome),
                 value_text(result),
                 Text(str(result.verdict), style=STYLES[result.verdict]),
-                "" if cause is None else kind_of(cause),
+                cause_word(result),
                 Clipped(short_settings(sampled_of(result)), LEAST),
             ]
             table.add_row(*cells, *([Clipped(short_reason(result, LINE), LEAST)] if wide else []))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from diagnostics import Finding, Report, Severity
+from searcher.feasibility import violated
 from searcher.policy import SEEN_BY_LAUNCHER, likely_cause, symptom_of
 from searcher.trial import Outcome, TrialResult
 from searcher.views.fitting import clauses
@@ -26,6 +27,14 @@ def cause_cell(report: Report) -> str:
     """What a trial suffered from and since which step, in a word; empty when all was well."""
     cause = likely_cause(report)
     return "" if cause is None else f"{kind_of(cause)} @{cause.step}"
+
+
+def cause_word(result: TrialResult) -> str:
+    """What a trial suffered from, or the constraints that it violates; empty when all was well."""
+    if broken := violated(result):
+        return ", ".join(broken)
+    cause = likely_cause(result.report)
+    return "" if cause is None else kind_of(cause)
 
 
 def short_reason(result: TrialResult, room: int) -> str:

@@ -27,8 +27,7 @@ def sparkline(values: Values, width: int = 16) -> str:
 
 def value_text(result: TrialResult) -> str:
     """The value that a trial has reached; a dash for those that have none of their own."""
-    reached = result.outcome in (Outcome.COMPLETED, Outcome.PRUNED) and result.value is not None
-    return short_value(result.value) if reached else "-"
+    return short_value(result.value) if result.has_own_value else "-"
 
 
 def result_line(result: TrialResult) -> str:
@@ -37,7 +36,7 @@ def result_line(result: TrialResult) -> str:
         head = f"trial {result.number} {result.outcome}{at_step(result)}: "
         let_run = reprieves_text(result)
         return head + short_reason(result, LINE - len(head)) + (f" ({let_run})" if let_run else "")
-    value = "-" if result.value is None else f"{result.value:.4g}"
+    value = f"{result.value:.4g}" if result.has_own_value else "-"
     cause = likely_cause(result.report)
     why = short_reason(result, LINE) or ("" if cause is None else f"warning: {kind_of(cause)}")
     why = "; ".join(filter(None, (why, reprieves_text(result))))

@@ -53,10 +53,13 @@ def test_stopped_trials_are_seen_as_completed_whatever_the_goal(sign: float) -> 
     assert trials[2].state is PRUNED, "the trials themselves stay as they are"
 
 
-def test_what_was_doomed_is_as_bad_as_the_worst() -> None:
-    trials = [trial(0, [0.5], COMPLETE), trial(1, [0.9], COMPLETE), trial(2, [0.1], PRUNED, doomed=True)]
-    assert values(trials) == pytest.approx([0.5, 0.9, 0.9])
-    assert foretold(trials, 1.0)[2].constraints == {}, "a sampler needs the same ones of all trials"
+def test_what_violates_a_constraint_says_so_beside_its_last_value() -> None:
+    trials = [trial(0, [0.5], COMPLETE), trial(1, [0.9], COMPLETE), trial(2, [0.1, 7.0], PRUNED, doomed=True)]
+    trials.append(trial(3, [0.7], PRUNED, doomed=True))
+    seen = foretold(trials, 1.0)
+    assert values(trials) == pytest.approx([0.5, 0.9, 0.9, 0.7]), "a stand-in is as bad as the worst"
+    assert [one.constraints for one in seen] == [{"violation": v} for v in (-1.0, -1.0, 1.0, 1.0)]
+    assert foretold(trials[:2], 1.0)[0].constraints == {}, "there are none"
 
 
 def test_a_value_far_beyond_all_others_does_not_hide_their_differences() -> None:

@@ -16,8 +16,9 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from searcher.contest import Contest
+from searcher.options import options_of
 from searcher.pruning import PruningBoard, build_judge
-from searcher.samplers import PRUNERS, build_pruner, options_of
+from searcher.samplers import PRUNERS, build_pruner
 
 OWN = [name for name, kind in PRUNERS.items() if kind.own is not None]
 HALVING = ["asha", "hyperband"]
@@ -229,7 +230,7 @@ def test_options_and_their_defaults_are_optunas(name: str) -> None:
     kind = PRUNERS[name]
     assert kind.own is not None
     ours, optunas = inspect.signature(kind.own).parameters, inspect.signature(kind.cls).parameters
-    assert [*ours][1:] == [*optunas] == options_of(kind.cls)
+    assert [*ours][1:] == [*optunas] == [*options_of(kind.cls)]
     assert [ours[option].default for option in optunas] == [given.default for given in optunas.values()]
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import searcher.patience
+from searcher.dispatch import Dispatch
 from searcher.errors import StorageError
 from searcher.launchers.job import End
 from searcher.orders import ENDED, ORDER, Order, Orders, orders_of
 from searcher.patience import PAUSE_SECONDS, SEVERAL, STORE_SECONDS, Patience, patiently
-from searcher.spec import Dispatch
 
 LEAST = 60.0
 

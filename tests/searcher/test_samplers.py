@@ -10,7 +10,8 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from searcher.samplers import PRUNERS, SAMPLERS, build_pruner, build_sampler, grid_values, options_of
+from searcher.options import options_of
+from searcher.samplers import PRUNERS, SAMPLERS, build_pruner, build_sampler, grid_values
 
 NUMBERS: dict[str, BaseDistribution] = {
     "a": FloatDistribution(0, 1),

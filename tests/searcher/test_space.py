@@ -12,11 +12,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from searcher.space import (
     conditions_first,
     distribution_of,
-    distributions,
     find_cycle,
     point_of,
     suggest,
-    unconditional,
 )
 from searcher.spec import Choices, Range, StudySpec
 
@@ -46,12 +44,6 @@ CHAIN = {
 )
 def test_distributions(name: str, setting: Range | Choices, expected: object) -> None:
     assert distribution_of(name, setting) == expected
-
-
-def test_unconditional_settings(make_spec: Make) -> None:
-    spec = make_spec(space=CHAIN)
-    assert list(distributions(spec)) == ["scale", "block", "kind"]
-    assert list(unconditional(spec)) == ["kind"]
 
 
 def test_conditions_come_before_what_waits_for_them(make_spec: Make) -> None:

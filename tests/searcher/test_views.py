@@ -218,7 +218,8 @@ def test_every_verdict_has_a_colour() -> None:
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_only_values_that_were_reached_are_shown(outcome: Outcome) -> None:
-    shown = " 0.25 " if outcome in (Outcome.COMPLETED, Outcome.PRUNED) else " at step 12: "
+    reached = {Outcome.COMPLETED: " 0.25 ", Outcome.PRUNED: " 0.25 ", Outcome.INFEASIBLE: " - "}
+    shown = reached.get(outcome, " at step 12: ")
     assert result_line(ended(outcome=outcome)).startswith(f"trial 3 {outcome}{shown}")
     assert ("0.25" in result_line(ended(outcome=outcome))) == ("0.25" in shown)
     assert "None" not in result_line(ended(outcome=outcome, value=None))

@@ -37,7 +37,7 @@ def url(tmp_path: Path) -> str:
 def seen_by_sampler(store: StudyStore) -> list[optuna.trial.FrozenTrial]:
     """All trials that the sampler of a study learns from."""
     sampler: Any = store._study.sampler
-    return list(sampler._look(store._study).get_trials())
+    return list(sampler._seen(store._study).get_trials())
 
 
 def test_earlier_trials_guide_the_first_point(make_spec: Make, url: str) -> None:
@@ -110,10 +110,10 @@ def test_each_outcome_enters_as_the_sampler_knows_it(make_spec: Make, url: str) 
     there = optuna.load_study(study_name="early", storage=url).trials
     store = open_study(make_spec(name="warm", search={**TPE, "warm_start": ["early"]}), url)
     assert store.notes[0].endswith(
-        "3 of 4 finished trials of study 'early' guide the sampler; left out: it failed by accident (1)"
+        "4 of 5 finished trials of study 'early' guide the sampler; left out: it failed by accident (1)"
     )
     seen = seen_by_sampler(store)
-    assert [trial.params for trial in seen] == points[:3]
+    assert [trial.params for trial in seen] == points[:4]
     for before, now in zip(there, seen, strict=False):
         assert (now.state, now.intermediate_values, now.constraints, now.distributions) == (
             before.state,
@@ -122,7 +122,7 @@ def test_each_outcome_enters_as_the_sampler_knows_it(make_spec: Make, url: str) 
             before.distributions,
         )
         assert now.value == before.value or now.state is optuna.trial.TrialState.PRUNED
-    assert [trial.constraints for trial in seen] == [{}, {}, {"diverging": 1.0}]
+    assert [trial.constraints for trial in seen] == [{}, {}, {"diverging": 1.0}, {}]
 
 
 @pytest.mark.parametrize(
@@ -229,3 +229,12 @@ def test_a_report_says_how_to_run_it_again() -> None:
     again = reproduction(shipped.model_copy(update={"search": search}), [], environment())
     assert again.command == "searcher run digits-mlp --trials 3 --from one --from 'two words'"
     assert parse_spec(tomllib.loads(again.study_file), "again").search.warm_start == ["one", "two words"]
+
+
+def test_earlier_trials_are_held_against_the_constraints_of_this_study(make_spec: Make, url: str) -> None:
+    early = open_study(make_spec(name="early", search=TPE), url)
+    points = [train(early) for _ in range(6)]
+    bound = sorted(point["x"] for point in points)[2]
+    search = {**TPE, "warm_start": ["early"], "constraints": [f"x <= {bound!r}"]}
+    seen = seen_by_sampler(open_study(make_spec(name="warm", search=search), url))
+    assert [trial.constraints[f"x <= {bound!r}"] > 0 for trial in seen] == [p["x"] > bound for p in points]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from searcher.audit import LetRun, audit_line, audited, spared, stopped
-from searcher.policy import constraint_of
+from searcher.policy import doomed_by
 from searcher.report.numbers.failures import wilson
 from searcher.report.study_report import Audit, AuditRow, LetRunRow
 from searcher.report.words import sentence_of
@@ -25,7 +25,7 @@ UNAUDITED = "Trainings whose weights are not finite are not let run on: they can
 def audit(spec: StudySpec, results: Sequence[TrialResult]) -> Audit:
     """How many stops were wrong, of all and by kind, and what it cost to know that."""
     let_run, kept = audited(spec.metric, results), spared(spec.metric, results)
-    kinds = [constraint_of(result.report) for result in stopped(results)]
+    kinds = [doomed_by(result.report) for result in stopped(results)]
     judged = [one for one in let_run if one.is_judged]
     order = sorted(dict.fromkeys([*(one.reprieve.kind for one in let_run), *kinds]))
     return Audit(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from diagnostics import Verdict
 from diagnostics.evidence.words import short
+from searcher.feasibility import violated
 from searcher.policy import likely_cause
 from searcher.report.numbers.next_space import LEFT_OUT
 from searcher.report.numbers.regions import ANY
@@ -136,7 +138,19 @@ def _told_well(results: Sequence[TrialResult], well: int) -> str:
     pruned = sum(result.outcome is Outcome.PRUNED for result in results)
     text = f"{well} of {counted(n, 'trial')} trained well"
     were = "was" if pruned == 1 else "were"
-    return f"{text}, {pruned} {were} pruned for standing behind others." if pruned else f"{text}."
+    text += f", {pruned} {were} pruned for standing behind others." if pruned else "."
+    return text + _told_infeasible(results)
+
+
+def _told_infeasible(results: Sequence[TrialResult]) -> str:
+    """How many trials violate the constraints of the study, and which."""
+    broken = [violated(result) for result in results if result.outcome is Outcome.INFEASIBLE]
+    counts = Counter(text for texts in broken for text in texts)
+    if not broken:
+        return ""
+    named = ", ".join(f"{text} ({count})" for text, count in counts.most_common())
+    violate = "violates a constraint" if len(broken) == 1 else "violate constraints"
+    return f" {counted(len(broken), 'trial')} {violate}: {named}."
 
 
 def _told_troubles(troubles: Sequence[Trouble], failures: FailureMap) -> list[str]:

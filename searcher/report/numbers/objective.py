@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from searcher.report.numbers.failures import FAILURES
 from searcher.spec import StudySpec
 from searcher.trial import TrialResult
 
@@ -16,9 +15,9 @@ Numbers = NDArray[np.float64]
 
 
 def objectives(spec: StudySpec, results: Sequence[TrialResult]) -> Numbers:
-    """What every trial reached. A failed one counts as the worst that any other has reached; while there is
-    none, as the stand-in that the search was told. NaN where there is neither."""
-    failed = np.array([result.outcome in FAILURES for result in results], dtype=bool)
+    """What every trial reached. One without a value of its own counts as the worst that any other has;
+    while there is none, as the stand-in that the search was told. NaN where there is neither."""
+    failed = np.array([not result.has_own_value for result in results], dtype=bool)
     own = [math.nan if result.value is None else result.value for result in results]
     values = np.array(own, dtype=np.float64)
     reached = values[~failed & np.isfinite(values)]

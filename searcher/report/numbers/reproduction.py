@@ -12,6 +12,7 @@ from searcher.environment import Environment
 from searcher.report.numbers.study_file import study_file, toml_value
 from searcher.report.study_report import Reproduction
 from searcher.report.words import counted
+from searcher.sampling import chosen
 from searcher.spec import StudySpec, parse_spec, read_spec
 from searcher.summary import best_result, sampled_of, settings_toml
 from searcher.trial import TrialResult
@@ -21,11 +22,12 @@ OPTIONS = ("trials", "hours", "seed")
 
 
 def reproduction(spec: StudySpec, results: Sequence[TrialResult], ran_in: Environment) -> Reproduction:
-    """Command, seed, versions, device, data, commit, best settings."""
+    """Command, seed, sampler, versions, device, data, commit, best settings."""
     best = best_result(spec, results)
     return Reproduction(
         command=_command(spec),
         seed=spec.search.seed,
+        sampler=str(chosen(spec)),
         versions=ran_in.versions,
         device=_counted(results, "device"),
         data_digest=_counted(results, "data_digest"),

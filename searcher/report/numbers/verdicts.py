@@ -9,7 +9,7 @@ from searcher.report.study_report import VerdictRow, Verdicts
 from searcher.report.words import counted
 from searcher.trial import Outcome, TrialResult
 
-EARLY = (Outcome.PRUNED, Outcome.DOOMED)
+EARLY = (Outcome.PRUNED, Outcome.DOOMED, Outcome.INFEASIBLE)
 """Ends by which training time is saved."""
 
 

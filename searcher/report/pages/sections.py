@@ -44,7 +44,11 @@ from searcher.report.words import (
     sentence_of,
 )
 
-SAVED = {"pruned": "given up by the pruner", "doomed": "stopped since they could not recover"}
+SAVED = {
+    "pruned": "given up by the pruner",
+    "doomed": "stopped since they could not recover",
+    "infeasible": "stopped since they violate a constraint",
+}
 """Outcomes by which trials end early, in words."""
 
 

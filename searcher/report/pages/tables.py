@@ -124,6 +124,7 @@ def made_with_table(again: Reproduction) -> Table:
     """What a study was made with, as far as it is known."""
     given = (
         ("seed", str(again.seed)),
+        ("sampler", again.sampler),
         ("device", again.device),
         ("data digest", again.data_digest),
         ("git commit", again.git_commit),

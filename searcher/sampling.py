@@ -1,0 +1,168 @@
+"""Which sampler a study gets: the one it names, or by the rule of `auto`; for all settings, or some of them.
+
+The study file alone decides, so that a study that is stopped and started goes on as it began. The rule and
+its reasons are in docs/samplers.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial
+
+from searcher.samplers import SAMPLERS, Reproducible, build_sampler, count_values, grid_values
+from searcher.space import conditions_first, distribution_of, holds, value_in
+from searcher.spec import Conditions, Named, StudySpec
+
+AUTO, PARTIAL = "auto", "partial-fixed"
+
+NAMES = (*SAMPLERS, AUTO, PARTIAL)
+"""What a study file may name as its sampler."""
+
+LEARNING = 10
+"""Trials after which `tpe` and `gp` begin to learn: before, they draw at random (their default in Optuna)."""
+
+GP_TRIALS = 250
+"""Trials up to which `gp` is chosen: the bound of AutoSampler on OptunaHub."""
+
+GP_SETTINGS = 20
+"""Settings up to which `gp` is chosen: "best-suited for optimization over continuous domains of less than 20
+dimensions" (Frazier, A Tutorial on Bayesian Optimization, arXiv:1807.02811)."""
+
+CMA_TRIALS = 1000
+"""Trials from which on `cma-es` is chosen: the budget that Optuna's documentation recommends it for."""
+
+GENETIC_TRIALS = 10_000
+"""Trials from which on `nsga-ii` is chosen: an ask of `tpe` looks at all trials before it."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A sampler with its options, the settings that are held at values, and why `auto` has chosen it; empty
+    where the study file names it."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    held: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
+
+    def __str__(self) -> str:
+        held = ", ".join(f"{name} = {value}" for name, value in self.held.items())
+        text = f"{self.name}, with {held} held" if held else self.name
+        return f"{text}, chosen by auto: {self.why}" if self.why else text
+
+
+def base_of(spec: StudySpec) -> tuple[Named, Mapping[str, Any]]:
+    """The sampler that a study file names for the settings that are not held, and those that are."""
+    part = spec.search.sampler
+    if part.name != PARTIAL:
+        return part, {}
+    base = part.options.get("base", "tpe")
+    fixed = {name: (distribution_of(name, spec.space[name]), v) for name, v in part.options["fixed"].items()}
+    held = {name: value_in(distribution, value) for name, (distribution, value) in fixed.items()}
+    return Named.model_validate({"name": base} if isinstance(base, str) else base), held
+
+
+def chosen(spec: StudySpec) -> Chosen:
+    """The sampler of a study without mistakes."""
+    base, held = base_of(spec)
+    if base.name != AUTO:
+        return Chosen(base.name, base.options, held)
+    name, why = _by_rule(spec, held)
+    return Chosen(name, {}, held, why)
+
+
+def sampler_of(spec: StudySpec, earlier: Sequence[FrozenTrial] = ()) -> Reproducible:
+    """The sampler of a study, which `earlier` trials of other studies guide. Raises: ValueError, TypeError or
+    ImportError when its options or the space do not suit it."""
+    plan = chosen(spec)
+    free = _free(spec, plan.held)
+    space = {name: distribution_of(name, spec.space[name]) for name in free}
+    always = {name: space[name] for name, when in free.items() if not when}
+    return build_sampler(plan.name, plan.options, spec.search.seed, space, always, earlier, plan.held)
+
+
+def sampler_notes(spec: StudySpec) -> tuple[str, ...]:
+    """What a person is told of the sampler when the study starts: what `auto` has chosen, and why."""
+    plan = chosen(spec)
+    return (f"sampler: {plan}",) if plan.why else ()
+
+
+def count_points(spec: StudySpec) -> int | None:
+    """How many points there are for a sampler that tries each of them once; None for all others."""
+    plan = chosen(spec)
+    if plan.name not in ("grid", "brute-force"):
+        return None
+    free = _free(spec, plan.held)
+    values = {name: grid_values(name, distribution_of(name, spec.space[name])) for name in free}
+    if plan.name == "grid":  # it counts settings that are switched off like any other
+        return math.prod(len(choices) for choices in values.values())
+    return _count(spec, math.inf)
+
+
+def _by_rule(spec: StudySpec, held: Mapping[str, Any]) -> tuple[str, str]:
+    """The sampler for a space and a budget, and why."""
+    trials, free = spec.search.trials, _free(spec, held)
+    space = {name: distribution_of(name, spec.space[name]) for name in free}
+    plain = not any(isinstance(d, CategoricalDistribution) for d in space.values())
+    plain = plain and not any(free.values())
+    is_warm = bool(spec.search.warm_start)
+    if trials is not None and not is_warm:
+        points = None if held else _count(spec, trials)
+        if points is not None:
+            return "brute-force", f"there are {points} points, and {trials} trials try them all"
+        at_once = spec.dispatch.slots or 1
+        if trials <= max(LEARNING, at_once):
+            few = f"{trials} trials are too few to learn from"
+            why = few if trials > at_once else "all trials run at once"
+            return ("qmc", f"{why}, and it is more even than chance") if plain else ("random", why)
+    return _that_learns(spec, len(free), plain, is_warm)
+
+
+def _that_learns(spec: StudySpec, settings: int, plain: bool, is_warm: bool) -> tuple[str, str]:
+    trials = spec.search.trials
+    many = trials if trials is not None and not is_warm else 0
+    if not plain:
+        if many >= GENETIC_TRIALS:
+            return "nsga-ii", f"tpe would look at up to {trials} trials before each point"
+        return "tpe", "some settings are choices or have conditions"
+    if trials is None:
+        return "tpe", "the budget does not say how many trials there will be"
+    if spec.search.pruner.name == "none" and trials <= GP_TRIALS and settings <= GP_SETTINGS:
+        return "gp", f"there are no more than {GP_TRIALS} trials, all settings are numbers and none is pruned"
+    if many >= CMA_TRIALS and settings > 1 and not spec.search.constraints:
+        return "cma-es", f"all settings are numbers, and there are {CMA_TRIALS} trials or more"
+    if trials <= GP_TRIALS and settings <= GP_SETTINGS:
+        return "tpe", "it learns from trials that the pruner stops as well, which gp does not"
+    return "tpe", f"there are too many {'trials' if trials > GP_TRIALS else 'settings'} for gp"
+
+
+def _free(spec: StudySpec, held: Mapping[str, Any]) -> dict[str, Conditions]:
+    """The settings that are searched when some are held, and what is left of their conditions."""
+    found: dict[str, Conditions] = {}
+    for name in conditions_first(spec):
+        when = spec.space[name].when
+        decided = {other: values for other, values in when.items() if other in held}
+        lost = any(other not in held and other not in found for other in when)
+        if name not in held and not lost and holds(decided, held):
+            found[name] = {other: values for other, values in when.items() if other not in held}
+    return {name: found[name] for name in spec.space if name in found}
+
+
+def _count(spec: StudySpec, most: float) -> int | None:
+    """How many points the space has, with its conditions; None when they are more than `most`, or there is
+    no end of them."""
+    points: list[dict[str, Any]] = [{}]
+    for name in conditions_first(spec):
+        distribution, when = distribution_of(name, spec.space[name]), spec.space[name].when
+        active = [point for point in points if holds(when, point)]
+        if len(points) + len(active) * (count_values(distribution) - 1) > most:
+            return None
+        values = grid_values(name, distribution)
+        points = [point for point in points if not holds(when, point)]
+        points += [{**point, name: value} for point in active for value in values]
+    return len(points)
