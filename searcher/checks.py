@@ -61,7 +61,13 @@ def check(spec: StudySpec, source: str, text: str = "") -> None:
 
 
 def _mistakes(spec: StudySpec, text: str) -> list[Mistake]:
-    found = [*_conditions(spec), *_search(spec), *_warm_start(spec), *_enqueued(spec), *_dispatch(spec)]
+    found = [
+        *_conditions(spec),
+        *search_mistakes(spec),
+        *_warm_start(spec),
+        *_enqueued(spec),
+        *_dispatch(spec),
+    ]
     if is_replay(spec.trainer):
         found += [*table_mistakes(spec)]
     elif spec.trainer is None:
@@ -148,7 +154,7 @@ def _metric(spec: StudySpec) -> Found:
         )
 
 
-def _search(spec: StudySpec) -> Found:
+def search_mistakes(spec: StudySpec) -> Found:
     sampler, pruner = spec.search.sampler, spec.search.pruner
     if sampler.name not in SAMPLERS:
         yield "search.sampler", unknown(sampler.name, SAMPLERS)
