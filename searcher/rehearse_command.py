@@ -6,11 +6,14 @@ import argparse
 import json
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from searcher.errors import SearcherError
 from searcher.pairs import pairs_of
-from searcher.spec import Named, StudySpec
-from searcher.trial import TrialResult
+
+if TYPE_CHECKING:
+    from searcher.spec import Named, StudySpec
+    from searcher.trial import TrialResult
 
 
 def rehearse_command(arguments: argparse.Namespace) -> int:
@@ -46,6 +49,8 @@ def rehearse_command(arguments: argparse.Namespace) -> int:
 
 def _part(given: str | None, option: str) -> Named | None:
     """A sampler or pruner with its options: `asha` or `asha,min_resource=2`."""
+    from searcher.spec import Named
+
     if given is None:
         return None
     name, *options = given.split(",")

@@ -27,8 +27,9 @@ LEFT_OUT = {
     "gp": "it takes about a second for a point; rehearse it with --sampler gp --seeds 1",
     "grid": OWN_POINTS,
     "brute-force": OWN_POINTS,
+    "wilcoxon": "it takes a permutation test for an evaluation; rehearse it with --pruner wilcoxon",
 }
-"""Samplers that are not compared, with the reason."""
+"""Samplers and pruners that are not compared, with the reason."""
 
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
 """Where the best so far is looked at: shares of the epochs that the study took."""
@@ -178,8 +179,11 @@ def _comparison(stage: _Stage) -> tuple[list[Row], list[str]]:
     search, rows, notes = stage.spec.search, [], []
     for name in PRUNERS:
         pruner = search.pruner if name == search.pruner.name else Named(name=name)
-        if mistakes := _mistakes(stage.spec, search.sampler, pruner):
-            notes.append(f"{name} is left out: {mistakes[0][1]}")
+        mistakes = [message for _, message in _mistakes(stage.spec, search.sampler, pruner)]
+        if name in LEFT_OUT and name != search.pruner.name:
+            mistakes.append(LEFT_OUT[name])
+        if mistakes:
+            notes.append(f"{name} is left out: {mistakes[0]}")
         else:
             rows.append(stage.row(None, pruner))
     own = search.sampler.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from searcher.rehearsal.course import Ended
@@ -105,11 +105,10 @@ def _best(metric: Metric, ends: Sequence[Ended]) -> float | None:
 Quartiles = tuple[float | None, float | None, float | None]
 
 
-def quartiles(runs: Sequence[Figures], number: Callable[[Figures], float | None]) -> Quartiles:
-    """Lower quartile, median and upper quartile of a number of several rehearsals, each of them one that
-    occurs; None, for what was never reached, is larger than all."""
-    known = [number(run) for run in runs]
-    ordered = sorted(math.inf if value is None else value for value in known)
+def quartiles(values: Iterable[float | None]) -> Quartiles:
+    """Lower quartile, median and upper quartile, each of them one of the values; None, for what was never
+    reached, is larger than all."""
+    ordered = sorted(math.inf if value is None else value for value in values)
     low, middle, high = (ordered[math.ceil(share * len(ordered)) - 1] for share in (0.25, 0.5, 0.75))
     return _finite(low), _finite(middle), _finite(high)
 

@@ -19,7 +19,7 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 from optuna.storages import InMemoryStorage
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from searcher.rehearsal.course import Ended
 from searcher.rehearsal.recordings import Ending, Recording
@@ -88,6 +88,13 @@ class Proposed:
             sampler=build_sampler(sampler.name, sampler.options, seed, space, always),
         )
         self._notes: dict[int, dict[str, Any]] = {}  # number -> what the sampler noted when it was asked
+
+    @property
+    def told(self) -> list[FrozenTrial]:
+        """The trials that the sampler knows, as they ended."""
+        return [
+            trial for trial in self._study.get_trials(deepcopy=False) if trial.state is not TrialState.FAIL
+        ]
 
     def next(self) -> tuple[int, Recording] | None:
         """The trial that is nearest to the point the sampler asks for, of equals the first."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from searcher.rehearsal.compare import Rehearsal, Row
-from searcher.rehearsal.figures import Figures, quartiles
-from searcher.report.words import counted, number, percent
+from searcher.rehearsal.figures import Figures, Quartiles, quartiles
+from searcher.report.words import counted, listed, number, percent
 
 
 def aim_text(rehearsal: Rehearsal) -> str:
@@ -38,12 +38,17 @@ def caveats(rehearsal: Rehearsal) -> list[str]:
             "epochs on record, and with all of theirs behind 'to'. What came after the first of them may "
             "have gone otherwise"
         )
+    if any(row.sampler is None for row in rehearsal.rows):
+        said.append(
+            "one order of points is one chance: --sampler random --pruner NAME goes through them in others"
+        )
     sampled = [row.apart for row in rehearsal.rows if row.apart is not None]
     if sampled:
+        low, high = number(min(sampled), 2), number(max(sampled), 2)
         said.append(
             f"a sampler is given the nearest of {rehearsal.trials} recorded points, each once; the median "
-            f"distance was {number(min(sampled), 2)} to {number(max(sampled), 2)} (0: the same point, 1: the "
-            "other end in every setting). It shows in which order a sampler would have gone through these "
+            f"distance was {low if low == high else f'{low} to {high}'} (0: the same point, 1: the other "
+            "end in every setting). It shows in which order a sampler would have gone through these "
             "points, not what it would have found between them"
         )
     return [*said, *rehearsal.notes]
@@ -60,7 +65,7 @@ def conclusion(rehearsal: Rehearsal) -> list[str]:
 
 def by_epochs(row: Row) -> tuple[float, float]:
     """Rows sort by what they take at most until the best is found, then by what they take in all."""
-    reached, epochs = quartiles(row.runs, _reached_most)[1], quartiles(row.runs, _most)[1]
+    reached, epochs = _reached_most(row)[1], quartiles(run.most for run in row.runs)[1]
     return _or_infinite(reached), _or_infinite(epochs)
 
 
@@ -94,10 +99,10 @@ def _cheapest_pruner(rehearsal: Rehearsal, rows: list[Row]) -> str:
     if best is None or best.runs[0].most >= before:
         spent = number(before, 3)
         return f"None is known to go through all {all_} in fewer than its {spent} epochs and still find it."
-    most = number(best.runs[0].most, 3)
+    most = f"{'at most ' if best.runs[0].unknown else ''}{number(best.runs[0].most, 3)}"
     return (
-        f"{best.pruner} goes through all {all_} in the fewest epochs and still finds it: {most} for "
-        f"{number(before, 3)}{_price(rehearsal, best.runs[0])}."
+        f"{best.pruner} goes through all {all_} in the fewest epochs and still finds it: {most}, "
+        f"where the study took {number(before, 3)}{_price(rehearsal, best.runs[0])}."
     )
 
 
@@ -105,8 +110,8 @@ def _best_sampler(rows: list[Row]) -> str:
     """By several seeds: one that is clearly sooner than random points, or none."""
     chance = next(row for row in rows if row.sampler == "random")
     best = min(rows, key=by_epochs)
-    low, middle, high = quartiles(best.runs, _reached_most)
-    low_of_chance, middle_of_chance, _ = quartiles(chance.runs, _reached)
+    low, middle, high = _reached_most(best)
+    low_of_chance, middle_of_chance, _ = quartiles(run.reached for run in chance.runs)
     seeds = counted(len(best.runs), "seed")
     if best is chance or _or_infinite(high) >= _or_infinite(low_of_chance):
         return f"No sampler goes through these points clearly sooner than random order does ({seeds})."
@@ -119,18 +124,18 @@ def _best_sampler(rows: list[Row]) -> str:
 
 
 def _of_one(rehearsal: Rehearsal, row: Row) -> str:
-    took, (low, middle, high) = rehearsal.recorded.reached or 0.0, quartiles(row.runs, _reached_most)
-    least, metric = quartiles(row.runs, _reached)[1], rehearsal.aim.metric.name
+    took, metric = rehearsal.recorded.reached or 0.0, rehearsal.aim.metric.name
+    low, middle, high = _reached_most(row)
     asked = f"the points that {row.sampler} asks for"
     points = "the study's points in their order" if row.sampler is None else asked
-    if middle is None or least is None:
+    if middle is None:
         found = "not found" if len(row.runs) == 1 else f"not found in most of {len(row.runs)} seeds"
         return f"With {points} and {row.pruner} as good a {metric} would have been {found}."
-    is_known = round(least, 6) == round(middle, 6)
-    span = _epochs(middle) if is_known else f"{_epochs(least)} to {_epochs(middle)}"
+    at_most = "at most " if any(run.reached != run.reached_most for run in row.runs) else ""
     spread = f" (median of {len(row.runs)} seeds, quartiles {_epochs(low)} and {_epochs(high)})"
     return (
-        f"With {points} and {row.pruner} as good a {metric} would have been there after {span} epochs"
+        f"With {points} and {row.pruner} as good a {metric} would have been there after "
+        f"{at_most}{_epochs(middle)} epochs"
         f"{spread if len(row.runs) > 1 else ''}, where the study took {number(took, 3)}"
         f"{_price(rehearsal, row.runs[0]) if len(row.runs) == 1 else ''}."
     )
@@ -141,25 +146,16 @@ def _price(rehearsal: Rehearsal, run: Figures) -> str:
     before, top = rehearsal.recorded.epochs, len(rehearsal.aim.top)
     saved = before - run.most
     all_of_it = f", {percent(saved, before)} of all its epochs saved" if saved > 0 else ""
-    lost = len(run.lost)
-    given_up = "none" if not lost else str(lost)
-    return f"{all_of_it}, and {given_up} of its {counted(top, 'best trial')} given up"
+    lost = f"{len(run.lost)} ({listed(run.lost)})" if run.lost else "none"
+    return f"{all_of_it}, and {lost} of its {counted(top, 'best trial')} given up"
 
 
 def _epochs(value: float | None) -> str:
     return "never" if value is None else number(value, 3)
 
 
-def _reached(run: Figures) -> float | None:
-    return run.reached
-
-
-def _reached_most(run: Figures) -> float | None:
-    return run.reached_most
-
-
-def _most(run: Figures) -> float | None:
-    return run.most
+def _reached_most(row: Row) -> Quartiles:
+    return quartiles(run.reached_most for run in row.runs)
 
 
 def _or_infinite(value: float | None) -> float:

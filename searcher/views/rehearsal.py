@@ -12,7 +12,7 @@ from searcher.naming import duration
 from searcher.rehearsal.compare import Rehearsal, Row
 from searcher.rehearsal.figures import Figures, quartiles
 from searcher.rehearsal.words import aim_text, by_epochs, caveats, conclusion, recorded_text
-from searcher.report.words import listed, number
+from searcher.report.words import counted, number
 from searcher.views.fitting import Trimmed
 
 NEVER = "never"
@@ -28,7 +28,8 @@ def rehearsal_view(rehearsal: Rehearsal) -> RenderableType:
         parts += [Text(), Text("the study's points in their order", style="bold"), _pruners(rehearsal, own)]
     if sampled:
         seeds = len(sampled[0].runs)
-        heading = f"points that a sampler asks for, {seeds} seeds: median (quartiles)"
+        heading = f"points that a sampler asks for, with {sampled[0].pruner}; {counted(seeds, 'seed')}"
+        heading += ": median (quartiles)" if seeds > 1 else ""
         parts += [Text(), Text(heading, style="bold"), _samplers(sampled)]
     if not rehearsal.is_comparison:
         parts += [Text(), _so_far(rehearsal, rehearsal.rows[0])]
@@ -53,7 +54,7 @@ def _pruners(rehearsal: Rehearsal, rows: Sequence[Row]) -> Table:
             duration(run.seconds),
             "-" if run.best is None else number(run.best),
             str(run.pruned),
-            f"{len(run.lost)} (trial {listed(run.lost)})" if run.lost else "0",
+            str(len(run.lost)),
             str(run.unknown),
         )
     return table
@@ -61,11 +62,10 @@ def _pruners(rehearsal: Rehearsal, rows: Sequence[Row]) -> Table:
 
 def _samplers(rows: Sequence[Row]) -> Table:
     """Several rehearsals a row."""
-    table = _table("sampler", "pruner", "epochs to the best", "at most", "epochs in all", "best", "not known")
+    table = _table("sampler", "epochs to the best", "at most", "epochs in all", "best", "not known")
     for row in rows:
         table.add_row(
             row.sampler or "",
-            row.pruner,
             _quartiles(row.runs, lambda run: run.reached, 3),
             _middle(row.runs, lambda run: run.reached_most, 3),
             _quartiles(row.runs, lambda run: run.epochs, 3),
@@ -80,15 +80,16 @@ def _so_far(rehearsal: Rehearsal, row: Row) -> Table:
     table = _table("epochs", "best so far, as it was run", "rehearsed")
     for place, mark in enumerate(rehearsal.marks):
         before = rehearsal.recorded.so_far[place]
-        now = _middle(row.runs, lambda run, place=place: run.so_far[place], 4)  # type: ignore[misc]
-        table.add_row(number(mark, 3), "-" if before is None else number(before), now)
+        now = quartiles([run.so_far[place] for run in row.runs])[1]
+        table.add_row(number(mark, 3), _text(before, 4, "-"), _text(now, 4, "-"))
     return table
 
 
 def _table(*headings: str) -> Table:
-    table = Table(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
+    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim")
     for heading in headings:
-        table.add_column(heading, justify="left" if heading in ("pruner", "sampler") else "right")
+        is_name = heading in ("pruner", "sampler")
+        table.add_column(heading, justify="left" if is_name else "right", no_wrap=is_name, overflow="fold")
     return table
 
 
@@ -98,13 +99,13 @@ def _span(least: float, most: float | None) -> str:
 
 
 def _quartiles(runs: Sequence[Figures], figure: Callable[[Figures], float | None], digits: int) -> str:
-    low, middle, high = (_text(value, digits) for value in quartiles(runs, figure))
+    low, middle, high = (_text(value, digits) for value in quartiles(map(figure, runs)))
     return middle if len(runs) == 1 else f"{middle} ({low} to {high})"
 
 
 def _middle(runs: Sequence[Figures], figure: Callable[[Figures], float | None], digits: int) -> str:
-    return _text(quartiles(runs, figure)[1], digits)
+    return _text(quartiles(map(figure, runs))[1], digits)
 
 
-def _text(value: float | None, digits: int) -> str:
-    return NEVER if value is None else number(value, digits)
+def _text(value: float | None, digits: int, none: str = NEVER) -> str:
+    return none if value is None else number(value, digits)

@@ -242,6 +242,22 @@ def test_a_sampler_is_given_every_recorded_trial_once(sampler: str) -> None:
     assert sorted(ends[0]) == list(range(14)) and ends[0] == ends[1]
 
 
+def test_a_sampler_is_told_what_a_study_would_tell_it() -> None:
+    finding = Finding("diverging", Severity.FATAL, 9, {}, "it rose", "less")
+    report = Report(Verdict.DIVERGED, (finding,), {})
+    doomed = trial(1, [5, 6], "doomed", report=report, value=7.0, values={1: 5.0, 2: 5.0, 3: 7.0})
+    given_up = trial(5, [2.0, 1.9], "pruned", settings={"x": 0.9, "epochs": 4})
+    known = recordings_of([COMPLETED[0], doomed, given_up])
+    order = Proposed(made_up(), known, Named(name="random"), seed=1, trials=3)
+    rehearse(order, build_judge("none", {}, CONTEST))
+    told = {t.params["x"]: t for t in order.told}
+    assert {x: t.state.name for x, t in told.items()} == {0.0: "COMPLETE", 0.1: "PRUNED", 0.9: "PRUNED"}
+    assert told[0.0].value == 1 and told[0.0].intermediate_values == {1: 4, 2: 3, 3: 2, 4: 1}
+    assert told[0.1].intermediate_values == {1: 5, 2: 5, 3: 7}, "the stand-in stands behind its own values"
+    assert told[0.1].constraints == {"diverging": 1.0} and not told[0.9].constraints
+    assert told[0.9].intermediate_values == {1: 2, 2: 1.9}
+
+
 def test_a_sampler_that_learns_finds_the_best_sooner_than_chance() -> None:
     places = np.random.default_rng().permutation(150) / 150
     results = [
@@ -251,14 +267,12 @@ def test_a_sampler_that_learns_finds_the_best_sooner_than_chance() -> None:
     for sampler in ("tpe", "random"):
         named = Named(name=sampler)
         row = rehearsal_of(made_up(), results, 1e-4, Wanted(named, seeds=9, slots=1)).rows[0]
-        found[sampler] = quartiles(row.runs, lambda run: run.reached)[1]
+        found[sampler] = quartiles(run.reached for run in row.runs)[1]
     assert found["tpe"] is not None and found["random"] is not None
     assert found["tpe"] <= found["random"]
 
 
 def test_quartiles_are_numbers_that_occur_and_never_is_larger_than_all() -> None:
-    runs = alone(COMPLETED, MEDIAN, noise=0.06).rows[0].runs
-    figures: list[float | None] = [3.0, None, 1.0, 2.0]
-    values = iter(figures)
-    assert quartiles([*runs] * 4, lambda _: next(values)) == (1.0, 2.0, 3.0)
-    assert quartiles([*runs] * 2, lambda _: None) == (None, None, None)
+    assert quartiles([3.0, None, 1.0, 2.0]) == (1.0, 2.0, 3.0)
+    assert quartiles([None, None]) == (None, None, None)
+    assert quartiles([7.0]) == (7.0, 7.0, 7.0)

@@ -44,8 +44,13 @@ def test_without_options_all_pruners_and_samplers_are_compared(crossing: Call) -
     assert said.code == 0, said.err
     lines = [line.split() for line in said.out.splitlines()]
     first_words = {words[0] for words in lines if words}
-    assert first_words >= {"tpe", "random", "qmc", "asha,min_resource=2", *PRUNERS} - {"threshold", "asha"}
+    assert first_words >= {"tpe", "random", "qmc", "asha,min_resource=2", *PRUNERS} - {
+        "threshold",
+        "wilcoxon",
+        "asha",
+    }
     assert "threshold is left out: Either lower or upper must be specified" in said.out
+    assert "wilcoxon is left out: it takes a permutation test" in said.out
     assert "With these points in this order" in said.out and "3 seeds" in said.out
     assert "nearest of 16 recorded points" in said.out and "not known" in said.out
 
@@ -55,7 +60,7 @@ def test_rows_are_sorted_by_the_epochs_until_the_best_is_surely_found(crossing: 
     rows = out.split("the study's points in their order\n")[1].split("\n\n")[0].splitlines()[1:]
     cells = [re.split(r"\s{2,}", row.strip())[1] for row in rows]
     at_most = [float(cell.split(" to ")[-1].replace("never", "inf")) for cell in cells]
-    assert len(at_most) == len(PRUNERS) - 1 and at_most == sorted(at_most)
+    assert len(at_most) == len(PRUNERS) - 2 and at_most == sorted(at_most)
 
 
 def test_the_pruner_that_the_study_had_is_rehearsed_as_it_was(crossing: Call) -> None:
