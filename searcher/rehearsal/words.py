@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from searcher.rehearsal.compare import Rehearsal, Row
-from searcher.rehearsal.figures import Figures, Quartiles, quartiles
+from searcher.rehearsal.figures import Figures, Quartiles, is_clearly_sooner, or_infinite, quartiles
 from searcher.report.words import counted, listed, number, percent
 
 
@@ -66,7 +66,7 @@ def conclusion(rehearsal: Rehearsal) -> list[str]:
 def by_epochs(row: Row) -> tuple[float, float]:
     """Rows sort by what they take at most until the best is found, then by what they take in all."""
     reached, epochs = _reached_most(row)[1], quartiles(run.most for run in row.runs)[1]
-    return _or_infinite(reached), _or_infinite(epochs)
+    return or_infinite(reached), or_infinite(epochs)
 
 
 def _best_pruner(rehearsal: Rehearsal, rows: list[Row]) -> str:
@@ -74,8 +74,8 @@ def _best_pruner(rehearsal: Rehearsal, rows: list[Row]) -> str:
     took, metric = rehearsal.recorded.reached or 0.0, rehearsal.aim.metric.name
     best = min(rows, key=by_epochs)
     run = best.runs[0]
-    most = _or_infinite(run.reached_most)
-    maybe = [row for row in rows if _or_infinite(row.runs[0].reached) < min(took, most)]
+    most = or_infinite(run.reached_most)
+    maybe = [row for row in rows if or_infinite(row.runs[0].reached) < min(took, most)]
     hopes = ", ".join(row.pruner for row in maybe if row.runs[0].unknown)
     unclear = (
         f" {hopes} may have been there sooner, but the study gave up trials that would tell." if hopes else ""
@@ -111,9 +111,10 @@ def _best_sampler(rows: list[Row]) -> str:
     chance = next(row for row in rows if row.sampler == "random")
     best = min(rows, key=by_epochs)
     low, middle, high = _reached_most(best)
-    low_of_chance, middle_of_chance, _ = quartiles(run.reached for run in chance.runs)
+    middle_of_chance = quartiles(run.reached for run in chance.runs)[1]
     seeds = counted(len(best.runs), "seed")
-    if best is chance or _or_infinite(high) >= _or_infinite(low_of_chance):
+    ours, theirs = [run.reached_most for run in best.runs], [run.reached for run in chance.runs]
+    if not is_clearly_sooner(ours, theirs):
         return f"No sampler goes through these points clearly sooner than random order does ({seeds})."
     against = "never" if middle_of_chance is None else f"after {number(middle_of_chance, 3)}"
     return (
@@ -156,7 +157,3 @@ def _epochs(value: float | None) -> str:
 
 def _reached_most(row: Row) -> Quartiles:
     return quartiles(run.reached_most for run in row.runs)
-
-
-def _or_infinite(value: float | None) -> float:
-    return float("inf") if value is None else value

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from recorded_trials import COMPLETED, made_up, trial
+from scipy.stats import mannwhitneyu
 
 from diagnostics import Finding, Report, Severity, Verdict
 from searcher.contest import Contest
@@ -16,11 +18,11 @@ from searcher.opening import load_study
 from searcher.pruning import build_judge
 from searcher.rehearsal.compare import Rehearsal, Wanted, rehearsal_of
 from searcher.rehearsal.course import AsRecorded, Ended, rehearse
-from searcher.rehearsal.figures import quartiles
-from searcher.rehearsal.points import Proposed, RecordedPoints
-from searcher.rehearsal.recordings import Ending, Recording, recordings_of, trials_at_once
+from searcher.rehearsal.figures import is_clearly_sooner, quartiles
+from searcher.rehearsal.recordings import Ending, recordings_of, trials_at_once
+from searcher.rehearsal.words import conclusion
 from searcher.samplers import PRUNERS
-from searcher.spec import Named, StudySpec, parse_spec
+from searcher.spec import Named, parse_spec
 from searcher.study import Places, run_study
 from searcher.trial import Outcome, TrialResult
 
@@ -34,41 +36,7 @@ CROSSING: dict[str, Any] = {
 CONTEST = Contest("crossing", "minimize")
 
 
-def made_up(space: Mapping[str, Any] | None = None, **search: Any) -> StudySpec:
-    raw = {
-        "name": "by-hand",
-        "space": space or {"x": {"low": 0.0, "high": 1.0}},
-        "search": {"sampler": "random", "pruner": "none", "trials": 9, **search},
-    }
-    return parse_spec(raw, "study.toml")
-
-
-def trial(number: int, curve: Sequence[float], outcome: str = "completed", **more: Any) -> TrialResult:
-    """A trial evaluated once an epoch, of four; an epoch takes ten seconds."""
-    best = list(np.minimum.accumulate(curve)) if len(curve) else []
-    given: dict[str, Any] = {
-        "settings": {"x": 0.1 * number, "epochs": 4},
-        "sampled": ("x",),
-        "report": Report(Verdict.CONVERGED, (), {}),
-        "value": best[-1] if best else 9.0,
-        "values": {due: float(value) for due, value in enumerate(best, start=1)},
-        "epochs": float(len(curve)),
-        "seconds": 10.0 * len(curve),
-        "ended_at": 1000.0 + 100 * number,
-        "facts": {"evaluations_per_epoch": 1},
-        **more,
-    }
-    return TrialResult(number=number, inactive=(), outcome=Outcome(outcome), **given)
-
-
 MEDIAN = Named(name="median", n_startup_trials=1)
-COMPLETED = [
-    trial(0, [4, 3, 2, 1.0]),
-    trial(1, [5, 5, 5, 5]),  # behind the first at once
-    trial(2, [3, 2, 1, 0.5]),
-    trial(3, [3.6, 3.5, 3.4, 0.4]),  # behind the median of 4 and 3; the best in the end
-    trial(4, [3.5, 2.5, 1.5, 0.45]),  # on the median, each time
-]
 
 
 def alone(results: Sequence[TrialResult], pruner: Named, **wanted: Any) -> Rehearsal:
@@ -192,87 +160,41 @@ def _as_recorded(result: TrialResult) -> tuple[int, bool, float, list[float]]:
     return result.number, pruned, result.epochs, values[:-1] if result.outcome is Outcome.DOOMED else values
 
 
-SPACE = {
-    "rate": {"low": 1e-4, "high": 1.0, "log": True},
-    "width": {"low": 8, "high": 64},
-    "norm": ["none", "batch", "layer"],
-    "scale": {"low": 0.0, "high": 2.0, "when": {"norm": ["batch", "layer"]}},
-    "only": {"low": 3, "high": 3},
-}
-
-
-def drawn(rng: np.random.Generator) -> dict[str, Any]:
-    norm = ["none", "batch", "layer"][rng.integers(3)]
-    scale = {"scale": float(rng.uniform(0, 2))} if norm != "none" else {}
-    rate, width = float(10 ** rng.uniform(-4, 0)), int(rng.integers(8, 65))
-    return {"rate": rate, "width": width, "norm": norm, **scale, "only": 3}
-
-
-def slow_distance(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
-    """The same, setting by setting."""
-    total = (math.log10(one["rate"] / other["rate"]) / 4) ** 2 + ((one["width"] - other["width"]) / 56) ** 2
-    total += one["norm"] != other["norm"]
-    if ("scale" in one) != ("scale" in other):
-        total += 1
-    elif "scale" in one:
-        total += ((one["scale"] - other["scale"]) / 2) ** 2
-    return math.sqrt(total / 5)
-
-
-def recording(number: int, params: Mapping[str, Any]) -> Recording:
-    return Recording(number, params, Ending.COMPLETED, 1.0, (), 1.0, 1.0, 1.0)
-
-
-def test_distances_are_those_of_the_slow_way() -> None:
-    rng = np.random.default_rng()
-    points, asked = [drawn(rng) for _ in range(30)], drawn(rng)
-    places = RecordedPoints(made_up(SPACE), [recording(n, point) for n, point in enumerate(points)])
-    assert places.distances(asked) == pytest.approx([slow_distance(asked, point) for point in points])
-
-
-@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "cma-es", "nsga-ii", "nsga-iii"])
-def test_a_sampler_is_given_every_recorded_trial_once(sampler: str) -> None:
-    rng = np.random.default_rng()
-    known = [recording(n, drawn(rng)) for n in range(14)]
-    ends = []
-    for _ in range(2):
-        order = Proposed(made_up(SPACE), known, Named(name=sampler), seed=3, trials=99)
-        ends.append([e.recording.number for e in rehearse(order, build_judge("none", {}, CONTEST), slots=2)])
-        assert len(order.apart) == 14 and 0 <= min(order.apart) <= max(order.apart) <= 1
-    assert sorted(ends[0]) == list(range(14)) and ends[0] == ends[1]
-
-
-def test_a_sampler_is_told_what_a_study_would_tell_it() -> None:
-    finding = Finding("diverging", Severity.FATAL, 9, {}, "it rose", "less")
-    report = Report(Verdict.DIVERGED, (finding,), {})
-    doomed = trial(1, [5, 6], "doomed", report=report, value=7.0, values={1: 5.0, 2: 5.0, 3: 7.0})
-    given_up = trial(5, [2.0, 1.9], "pruned", settings={"x": 0.9, "epochs": 4})
-    known = recordings_of([COMPLETED[0], doomed, given_up])
-    order = Proposed(made_up(), known, Named(name="random"), seed=1, trials=3)
-    rehearse(order, build_judge("none", {}, CONTEST))
-    told = {t.params["x"]: t for t in order.told}
-    assert {x: t.state.name for x, t in told.items()} == {0.0: "COMPLETE", 0.1: "PRUNED", 0.9: "PRUNED"}
-    assert told[0.0].value == 1 and told[0.0].intermediate_values == {1: 4, 2: 3, 3: 2, 4: 1}
-    assert told[0.1].intermediate_values == {1: 5, 2: 5, 3: 7}, "the stand-in stands behind its own values"
-    assert told[0.1].constraints == {"diverging": 1.0} and not told[0.9].constraints
-    assert told[0.9].intermediate_values == {1: 2, 2: 1.9}
-
-
-def test_a_sampler_that_learns_finds_the_best_sooner_than_chance() -> None:
-    places = np.random.default_rng().permutation(150) / 150
+def test_without_a_clear_winner_none_is_named() -> None:
+    values = np.random.default_rng().permutation(20)
     results = [
-        trial(n, [float((x - 0.3) ** 2)], settings={"x": float(x), "epochs": 1}) for n, x in enumerate(places)
+        trial(n, [float(value)], settings={"x": n / 20, "epochs": 1}) for n, value in enumerate(values)
     ]
-    found = {}
-    for sampler in ("tpe", "random"):
-        named = Named(name=sampler)
-        row = rehearsal_of(made_up(), results, 1e-4, Wanted(named, seeds=9, slots=1)).rows[0]
-        found[sampler] = quartiles(run.reached for run in row.runs)[1]
-    assert found["tpe"] is not None and found["random"] is not None
-    assert found["tpe"] <= found["random"]
+    said = conclusion(rehearsal_of(made_up(), results, 30.0, Wanted(seeds=4, slots=1)))
+    assert "no pruner is known to have come to as good a val_loss sooner than the 1 epochs" in said[0]
+    assert said[-1].startswith("No sampler goes through these points clearly sooner")
+
+
+def test_the_pruner_that_is_there_first_and_the_cheapest_are_named_with_their_price() -> None:
+    slow = [trial(n, [9, 8, 7, 6]) for n in (1, 2, 3)]
+    results = [COMPLETED[0], *slow, trial(4, [3, 2, 1, 0.1])]
+    first, cheapest, _ = conclusion(rehearsal_of(made_up(), results, None, Wanted(seeds=1, slots=1)))
+    assert (
+        "asha would have been there first: as good a val_loss after 11 epochs, where the study took 20"
+        in first
+    )
+    assert cheapest.startswith("asha goes through all 5 trials in the fewest epochs and still finds it: 11")
+    assert "45 % of all its epochs saved, and none of its 2 best trials given up" in cheapest
 
 
 def test_quartiles_are_numbers_that_occur_and_never_is_larger_than_all() -> None:
     assert quartiles([3.0, None, 1.0, 2.0]) == (1.0, 2.0, 3.0)
     assert quartiles([None, None]) == (None, None, None)
     assert quartiles([7.0]) == (7.0, 7.0, 7.0)
+
+
+def test_what_is_clearly_sooner_is_what_the_rank_sum_test_says() -> None:
+    rng = np.random.default_rng()
+    for _ in range(50):
+        ours, theirs = rng.normal(size=8), rng.normal(rng.uniform(0, 3), size=10)
+        ours[rng.integers(8)] = np.inf
+        options = {"alternative": "less", "method": "asymptotic", "use_continuity": False}
+        chance = mannwhitneyu(ours, theirs, **options).pvalue
+        never = [None if math.isinf(value) else float(value) for value in ours]
+        assert is_clearly_sooner(never, list(map(float, theirs))) == (chance < 0.0249979)
+    assert not is_clearly_sooner([1.0], [2.0]) and not is_clearly_sooner([None] * 9, [None] * 9)
