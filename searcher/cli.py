@@ -17,13 +17,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser.print_help()
         return 2
-    from searcher import commands, control_commands, record_commands
+    from searcher import commands, control_commands, record_commands, rehearse_command
     from searcher.errors import SearcherError
     from trainers.errors import TrainerError
 
     try:
         name = f"{arguments.command}_command"
-        modules = (commands, record_commands, control_commands)
+        modules = (commands, record_commands, control_commands, rehearse_command)
         command = next(getattr(module, name) for module in modules if hasattr(module, name))
         return int(command(arguments))
     except (SearcherError, TrainerError) as error:
@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_diagnose(commands)
     _add_report(commands)
+    _add_rehearse(commands)
 
     _add_record(commands)
     _add_control(commands)
@@ -139,6 +140,24 @@ def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--tracking-uri", default=TRACKING, metavar="URI", help="MLflow's store, for links (%(default)s)"
     )
     _add_storage(report)
+
+
+def _add_rehearse(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    rehearse = commands.add_parser(
+        "rehearse", help="what other pruners and samplers would have made of a finished study"
+    )
+    rehearse.add_argument("study", metavar="STUDY", help="the name of a recorded study")
+    part = "NAME[,OPTION=VALUE]"
+    rehearse.add_argument("--sampler", metavar=part, help="that asks for points (default: the study's order)")
+    rehearse.add_argument("--pruner", metavar=part, help="that gives trials up (default: the study's)")
+    rehearse.add_argument("--seeds", type=int, default=10, metavar="N", help="of a sampler (%(default)s)")
+    rehearse.add_argument("--trials", type=int, metavar="N", help="trials to go through (default: all)")
+    rehearse.add_argument("--slots", type=int, metavar="N", help="trials at once (default: as it was run)")
+    rehearse.add_argument(
+        "--runs", default=RUNS, metavar="DIR", help="folder of the trials' files (%(default)s)"
+    )
+    rehearse.add_argument("--json", action="store_true", help="all numbers as JSON")
+    _add_storage(rehearse)
 
 
 def _add_record(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

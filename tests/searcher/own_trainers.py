@@ -113,3 +113,13 @@ def fact_in_words(settings: Mapping[str, Any]) -> Iterator[Progress]:
     for progress in quick(settings):
         in_words = settings["x"] == 1 and progress.epoch == 2
         yield replace(progress, facts={"trivial_loss": "about 2" if in_words else 2.0})
+
+
+def crossing(settings: Mapping[str, Any]) -> Iterator[Progress]:
+    """Losses that begin high or low and cross each other; with a large `x` NaN after a while."""
+    x, late = settings["x"], settings["late"]
+    for epoch in range(1, 10):
+        lost = x > 0.9 and epoch > 4
+        rows = Signals.of({"loss": ([epoch - 1], [math.nan])}) if lost else Signals()
+        metrics = {} if lost else {"val_loss": 0.2 + (x - 0.3) ** 2 + (0.2 + late) / epoch ** (0.4 + late)}
+        yield Progress(epoch, epoch, 9, metrics, rows)
