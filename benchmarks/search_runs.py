@@ -61,7 +61,7 @@ class Task:
             "train": dict(self.train),
             "metric": {"name": self.metric, "goal": "minimize"},
             "space": dict(self.space),
-            "search": {"trials": 10_000, "seed": seed, **search},
+            "search": {"sampler": "tpe", "pruner": "asha", "trials": 10_000, "seed": seed, **search},
             "dispatch": {"launcher": "inprocess", "state_seconds": 1e9},
         }
         return read_checked(find_study(self.study), changes)
