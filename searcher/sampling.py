@@ -132,12 +132,10 @@ def _that_learns(spec: StudySpec, settings: int, plain: bool, is_warm: bool) -> 
         return "tpe", "some settings are choices or have conditions"
     if trials is None:
         return "tpe", "the budget does not say how many trials there will be"
-    if spec.search.pruner.name == "none" and trials <= GP_TRIALS and settings <= GP_SETTINGS:
-        return "gp", f"there are no more than {GP_TRIALS} trials, all settings are numbers and none is pruned"
+    if trials <= GP_TRIALS and settings <= GP_SETTINGS:
+        return "gp", f"there are no more than {GP_TRIALS} trials, and all settings are numbers"
     if many >= CMA_TRIALS and settings > 1 and not spec.search.constraints:
         return "cma-es", f"all settings are numbers, and there are {CMA_TRIALS} trials or more"
-    if trials <= GP_TRIALS and settings <= GP_SETTINGS:
-        return "tpe", "it learns from trials that the pruner stops as well, which gp does not"
     return "tpe", f"there are too many {'trials' if trials > GP_TRIALS else 'settings'} for gp"
 
 

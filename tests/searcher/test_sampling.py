@@ -53,7 +53,7 @@ def told(make_spec: Make, search: dict[str, Any], space: Any = NUMBERS, **sectio
         (NUMBERS, {"trials": 250, "pruner": "none"}, "gp", "no more than 250 trials"),
         (NUMBERS, {"trials": 251, "pruner": "none"}, "tpe", "too many trials for gp"),
         (WIDE, {"trials": 60, "pruner": "none"}, "tpe", "too many settings for gp"),
-        (NUMBERS, {"trials": 60, "pruner": "asha"}, "tpe", "trials that the pruner stops"),
+        (NUMBERS, {"trials": 60, "pruner": "asha"}, "gp", "all settings are numbers"),
         (NUMBERS, {"trials": 1000}, "cma-es", "1000 trials or more"),
         (NUMBERS, {"trials": 1000, "constraints": ["x <= 1"]}, "tpe", "too many trials for gp"),
         ({"x": NUMBERS["x"]}, {"trials": 1000}, "tpe", "too many trials for gp"),
