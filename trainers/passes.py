@@ -207,7 +207,10 @@ def _compiler() -> Callable[..., Gradient]:
     same shape finds what the one before it has left."""
     if not _compiled_once:
         torch._dynamo.config.trace_autograd_ops = True
-        options: dict[str, Any] = {"fallback_random": True}  # the same random numbers as uncompiled
+        options: dict[str, Any] = {
+            "fallback_random": True,  # the same random numbers as uncompiled
+            "compile_threads": 1,  # no processes of its own: there is a worker for each core already
+        }
         _compiled_once.append(torch.compile(_of_batch, fullgraph=True, dynamic=False, options=options))
     return _compiled_once[0]
 
