@@ -10,7 +10,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread on both sides, before torch is loaded
 
-from benchmarks import control, doors, machine, probe, scale, step, tracking
+from benchmarks import compiled, control, doors, machine, probe, scale, step, tracking
 from benchmarks.rows import Result, to_markdown, to_text
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -48,6 +48,7 @@ def _benchmarks(full: bool, device: str) -> list[Callable[[], Result]]:
     chosen: list[Callable[[], Result]] = [
         doors.measure,
         lambda: step.measure(device),
+        lambda: compiled.measure(device),
         lambda: probe.measure(device),
         tracking.measure,
         lambda: control.measure(history),

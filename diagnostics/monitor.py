@@ -153,6 +153,14 @@ class Monitor:
         self._all = self._all.extend(self._recorder.take())
         return self._all
 
+    @property
+    def needs_hooks(self) -> bool:
+        """Whether the next step has to go through the model as it is written, for hooks to see it happen.
+
+        For a loop that compiles its passes as a function, around the model, and may use it on other steps.
+        """
+        return self._probe.armed or self._answers.looks
+
     def take(self) -> Signals:
         """The rows since the last `take`, with the facts: for a loop that streams them elsewhere."""
         everything = self.signals

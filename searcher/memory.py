@@ -19,7 +19,7 @@ from trainers.config import SETTINGS
 SHAPING = (
     *("data", "target", "task", "max_samples", "image_size", "sequence_length", "augmentation"),
     *("model", "width", "depth", "channels", "pooling", "activation", "norm", "norm_groups"),
-    *("dropout_kind", "dropout_block", "optimizer", "precision", "channels_last"),
+    *("dropout_kind", "dropout_block", "optimizer", "precision", "channels_last", "compile"),
 )
 """Settings of which each value needs another memory; so does every setting of own code."""
 

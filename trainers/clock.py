@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -24,6 +26,16 @@ class Clock:
         if self._started is not None:
             self._seconds += time.perf_counter() - self._started
             self._started = None
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """What is done inside is no part of the step."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            if self._started is not None:
+                self._started += time.perf_counter() - began
 
     def take(self) -> float:
         """Seconds per step since the last take."""

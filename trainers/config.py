@@ -95,6 +95,15 @@ def _flag(default: bool) -> Any:
     return _typed(default, bool, "true or false")
 
 
+def _flag_or(default: bool | str, *names: str) -> Any:
+    def check(value: object) -> str | None:
+        known = ", ".join(repr(name) for name in names)
+        known_one = isinstance(value, bool) or value in names
+        return None if known_one else f"needs true, false or {known}, but got {value!r}"
+
+    return field(default=default, metadata={"check": check})
+
+
 def _text(default: str | None) -> Any:
     return _typed(default, str, "a text")
 
@@ -174,6 +183,7 @@ class TrialConfig:
     device: str = _text("auto")  # auto, cpu, cuda, cuda:1, mps
     precision: str = _choice("auto", ("auto", "float32", "bfloat16"))
     channels_last: bool = _flag(True)  # on CUDA
+    compile: bool | str = _flag_or(False, "auto")  # both passes; auto: where it is known to pay
     threads: int = _whole(1, low=1)  # of torch, on the CPU
     folder: str | None = _text(None)  # where the best weights go, and the states
     save_every: float | None = _number(None, low=0)  # seconds between two states; none: no states

@@ -32,11 +32,16 @@ def choose_device(name: str) -> torch.device:
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
-    """Mixed precision in bfloat16: on CUDA by default, elsewhere when asked for."""
-    automatic = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    if precision == "bfloat16" or (precision == "auto" and automatic):
+    """Mixed precision in bfloat16 where it is to be."""
+    if casts(device, precision):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def casts(device: torch.device, precision: str) -> bool:
+    """Whether precision is mixed: on CUDA by default, elsewhere when asked for."""
+    automatic = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return precision == "bfloat16" or (precision == "auto" and automatic)
 
 
 def memory_format(device: torch.device, config: TrialConfig, dimensions: int) -> torch.memory_format:

@@ -25,8 +25,8 @@ from trainers.memory import Portions, free, is_out_of_memory
 from trainers.models import build_model
 from trainers.parts.averaging import average_weights
 from trainers.parts.optimizers import build_optimizer, set_learning_rates
-from trainers.parts.penalties import l1_penalty
 from trainers.parts.schedules import learning_rate_factor
+from trainers.passes import Passes
 from trainers.plan import check_fit, evaluations_per_epoch, message_every
 from trainers.progress import Progress
 from trainers.seeds import random_states, seed_everything, set_random_states
@@ -88,6 +88,7 @@ class Training:
         self.best = Best(config)
         self.portions = Portions(config.batch_size, len(self.train_data), config.micro_batch, self.device)
         self._parts = 1  # of the newest step
+        self.passes = self._passes()
         facts = known_facts(config, splits, self.steps_per_epoch)
         self.monitor = self._watched(facts)
         self.origin = origin_of(config, facts)
@@ -96,6 +97,10 @@ class Training:
             "evaluations_per_epoch": self.evaluations,
             "device": str(self.device),
         }
+
+    def _passes(self) -> Passes:
+        steps = self.config.epochs * self.steps_per_epoch
+        return Passes(self.model, self.loss, self.config, device=self.device, steps=steps, clock=self.clock)
 
     def _watched(self, facts: Facts) -> Monitor:
         """The monitor, which measures by the step alone: a trial can be repeated exactly."""
@@ -108,7 +113,7 @@ class Training:
         """Train to the end, from wherever it stands, and say how it goes."""
         if not self.begun:
             self.begun = True
-            facts = {**self.facts, **self.portions.news(self.model)}
+            facts = {**self.facts, **self._news()}
             yield Progress(0, 0.0, self.config.epochs, facts=facts)
         for batch in self.batches():
             self.step(batch)
@@ -155,30 +160,13 @@ class Training:
                 self._parts = len(parts)
             self.optimizer.zero_grad()
             try:
-                return self._passes(parts)
+                return self.passes.run(parts, as_written=self.monitor.needs_hooks)
             except Exception as error:
                 if not is_out_of_memory(error) or not self.portions.halve(self.steps, len(batch[0])):
                     raise
             tried = True
             self.optimizer.zero_grad()  # out here nothing refers to what was computed any longer
             free(self.device)
-
-    def _passes(self, parts: list[tuple[Tensor, ...]]) -> tuple[Tensor, tuple[Tensor, Batch] | None]:
-        """One pass forward and backward for each part, whose loss counts by its share of the samples."""
-        config = self.config
-        samples, several = sum(len(y) for _, y in parts), len(parts) > 1
-        total: Tensor | None = None
-        for x, y in parts:
-            with autocast(self.device, config.precision):
-                loss = self.loss(self.model(x), y)
-            share = loss * (len(y) / samples) if several else loss
-            penalised = share
-            if config.l1 and total is None:  # once in a step
-                penalised = share + config.l1 * l1_penalty(self.model.parameters())
-            penalised.backward()  # type: ignore[no-untyped-call]
-            total = share.detach() if total is None else total + share.detach()
-        assert total is not None
-        return total, (loss.detach(), (x, y)) if several else None
 
     @property
     def evaluation_is_due(self) -> bool:
@@ -200,7 +188,7 @@ class Training:
         """What was measured since the last message."""
         signals = self.monitor.take()  # waits for the device, and nothing else between two messages does
         self.clock.stop()
-        facts = self.portions.news(self.model)
+        facts = self._news()
         return Progress(self.steps, self._epochs_done, self.config.epochs, signals=signals, facts=facts)
 
     def evaluated(self) -> Progress:
@@ -214,7 +202,7 @@ class Training:
         self.best.note(metrics, model)
         self.monitor.evaluate(**metrics, train_losses=torch.cat(each).cpu().numpy() if each else None)
         signals = progress.signals.extend(self.monitor.take())
-        facts = {**progress.facts, **self.portions.news(self.model)}
+        facts = {**progress.facts, **self._news()}
         facts |= {"step_seconds": self.clock.take(), "peak_memory_mb": peak_memory(self.device)}
         return Progress(self.steps, self._epochs_done, self.config.epochs, metrics, signals, facts)
 
@@ -258,6 +246,7 @@ class Training:
             "clock": self.clock,
             "best": self.best,
             "portions": self.portions,
+            "passes": self.passes,
             "monitor": self.monitor,
         }
 
@@ -266,6 +255,10 @@ class Training:
         if self.config.folder is not None and self.best.weights is not None:
             path = Path(self.config.folder) / "weights.pt"
             save_weights(path, self.best.weights, self.config, self.shapes)
+
+    def _news(self) -> Facts:
+        """What became known about how the training is carried out since it was last asked for."""
+        return {**self.portions.news(self.model), **self.passes.news()}
 
     @property
     def _has_sample_losses(self) -> bool:

@@ -57,19 +57,20 @@ class AnswerWatch(Staying):
     def __call__(self, model: nn.Module, args: Any, kwargs: Any, answer: Any) -> None:
         """A forward pass has ended."""
         try:
+            if is_compiling():  # asked first: what compiled code has looked at must not change under it
+                return
             if (
                 self._is_brief
                 and type(answer) is Tensor
                 and model.training
                 and is_grad_enabled()
-                and not is_compiling()
                 and self.newest is None
                 and answer.is_cpu
                 and answer.numel() <= FEW
                 and _is_free_of_nan(answer)
             ):
                 self.newest, self.trains = answer, True  # its loss will tell of infinities
-            elif not is_compiling():
+            else:
                 self._look(model, args, kwargs, answer)
         except Exception as error:
             self._guard.note("answers of the model", error)

@@ -70,6 +70,8 @@ def test_the_same_settings_give_the_same_training(options: dict[str, Any], tmp_p
 class Blind:
     """A monitor that looks at nothing."""
 
+    needs_hooks = False
+
     def __init__(self, *_: Any, **__: Any) -> None:
         self.losses: list[torch.Tensor] = []
 
