@@ -110,7 +110,8 @@ def test_settings_are_held_whatever_searches_the_rest(
 
     found = points(())
     assert {(point["kind"], point["y"]) for point in found} == {("b", 0.5)}
-    assert len({point["x"] for point in found}) > 4 and all(set(point) == set(space) for point in found)
+    assert len({point["x"] for point in found}) > 2, "it is searched, and cma-es soon stays near the best"
+    assert all(set(point) == set(space) for point in found)
     assert points((1, 5, 11)) == found
 
 
