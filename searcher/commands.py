@@ -208,9 +208,9 @@ def _changes(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     given = {
         "": {"name": arguments.name},
         "train": {
-            **pairs_of(arguments.set, "--set"),
             "data_dir": arguments.data_dir,
             "trainer": arguments.trainer,
+            **pairs_of(arguments.set, "--set"),
         },
         "search": {
             "trials": arguments.trials,

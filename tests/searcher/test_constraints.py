@@ -28,7 +28,7 @@ REPORT = diagnose(Signals())
 STUDY = """
 name = "small"
 [train]
-trainer = "mine:train"
+trainer = "bounded:train"
 [space]
 x = {{ low = 0.0, high = 1.0 }}
 [search]
@@ -57,7 +57,7 @@ def run(searcher: Callable[..., object], workplace: Path) -> Callable[..., objec
     """Runs the study with these constraints."""
 
     def call(constraints: list[str], trials: int = 6, sampler: str = "random", *options: str) -> object:
-        (workplace / "mine.py").write_text(TRAINER)
+        (workplace / "bounded.py").write_text(TRAINER)
         text = STUDY.format(constraints=json.dumps(constraints), trials=trials, sampler=sampler)
         (workplace / "study.toml").write_text(text)
         return searcher("run", "study.toml", *(options or ("--no-tracking",)))
