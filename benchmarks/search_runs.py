@@ -219,6 +219,8 @@ class _Unwatched(Training):
 class _Blind:
     """Sees nothing."""
 
+    needs_hooks = False
+
     def step(self, *_: object, **__: object) -> None: ...
 
     def begin(self, *_: object) -> None: ...

@@ -26,3 +26,11 @@ def essence(stream: list[Progress]) -> list[tuple[Any, ...]]:
 def _rows(signals: Signals) -> dict[str, Any]:
     rows = {n: (s.layers, s.steps.tobytes(), s.values.tobytes()) for n, s in signals.items()}
     return {**rows, "facts": dict(signals.facts)}
+
+
+def signals_of(stream: list[Progress]) -> Signals:
+    """All rows of a training."""
+    signals = Signals()
+    for progress in stream:
+        signals = signals.extend(progress.signals)
+    return signals

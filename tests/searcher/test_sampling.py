@@ -88,7 +88,7 @@ def test_settings_are_held_whatever_searches_the_rest(
     make_spec: Make, base: str, rng: np.random.Generator
 ) -> None:
     """And a study that is interrupted goes on as if it had not been."""
-    steps = {"low": 0.0, "high": 1.0, "step": 0.125}
+    steps = {"low": 0.0, "high": 1.0, "step": 1 / 64}
     space = {"kind": ["a", "b", "c"], "x": steps, "y": steps, "z": {**steps, "when": {"kind": "b"}}}
     space = {name: setting for name, setting in space.items() if base != "nsga-iii" or name != "z"}
     sampler = {"name": "partial-fixed", "fixed": {"kind": "b", "y": 0.5}, "base": base}
@@ -110,7 +110,7 @@ def test_settings_are_held_whatever_searches_the_rest(
 
     found = points(())
     assert {(point["kind"], point["y"]) for point in found} == {("b", 0.5)}
-    assert len({point["x"] for point in found}) > 2, "it is searched, and cma-es soon stays near the best"
+    assert len({point["x"] for point in found}) > 4
     assert all(set(point) == set(space) for point in found)
     assert points((1, 5, 11)) == found
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from said import signals_of
 
 from diagnostics import Signals
 from trainers.checkpoint import load_model
@@ -25,13 +26,6 @@ QUICK: dict[str, Any] = {"data": "digits", "max_samples": 400, "epochs": 2, "wid
 
 def messages(**settings: Any) -> list[Progress]:
     return list(train(config_from({**QUICK, **settings})))
-
-
-def signals_of(stream: list[Progress]) -> Signals:
-    signals = Signals()
-    for progress in stream:
-        signals = signals.extend(progress.signals)
-    return signals
 
 
 def weights_of(path: Path) -> dict[str, torch.Tensor]:

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from said import essence
+from said import essence, signals_of
 
-from diagnostics import Signals
 from trainers.config import TrialConfig, config_from
 from trainers.errors import SettingError
 from trainers.loop import Training, train
@@ -42,13 +41,6 @@ def messages(stop: int | None = None, **settings: Any) -> list[Progress]:
 
 def facts_of(stream: list[Progress]) -> dict[str, Any]:
     return {name: value for progress in stream for name, value in progress.facts.items()}
-
-
-def signals_of(stream: list[Progress]) -> Signals:
-    signals = Signals()
-    for progress in stream:
-        signals = signals.extend(progress.signals)
-    return signals
 
 
 def weights_in(folder: Path) -> dict[str, torch.Tensor]:

@@ -1,0 +1,49 @@
+"""The search benchmark: both sides train the same, and its figures are what they say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from optuna.pruners import NopPruner
+
+from benchmarks.search_figures import compare, dead_share, figures_of
+from benchmarks.search_runs import TASKS, Task, Trace, run_ours, run_rival
+
+TINY = replace(
+    TASKS["digits-mlp"],
+    budget=3,
+    train={"evaluations_per_epoch": 1, "device": "cpu", "epochs": 2, "max_samples": 100, "width": 4},
+)
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_search_ends_with_its_budget(is_ours: bool) -> None:
+    trace = Trace("digits-mlp", "ours" if is_ours else "tpe", 0)
+    if is_ours:
+        run_ours(TINY, trace, {"pruner": "none"})
+    else:
+        run_rival(TINY, trace, NopPruner())
+    assert 3 <= sum(trace.epochs_of) < 4
+    assert len(trace.values) == len(trace.spent) == len(trace.trials) == len(trace.seconds) > 0
+    assert trace.spent == sorted(trace.spent) and max(trace.trials) < len(trace.epochs_of)
+
+
+def searched(name: str, seed: int, *values: float) -> Trace:
+    epochs = [float(n) for n in range(1, len(values) + 1)]
+    return Trace(
+        "made-up", name, seed, epochs, epochs, [*values], [*range(len(values))], [1.0] * len(values), 4.0
+    )
+
+
+def test_figures_of_known_searches() -> None:
+    task = Task("none", "val_loss", 4, 1.0, 0.1, {}, {})
+    traces = [searched("ours", seed, math.nan, 0.2, 0.6, 0.0) for seed in range(3)]
+    traces += [searched("tpe", seed, 0.95, 0.8, 0.6, 0.2) for seed in range(3)]
+    ours, rival = figures_of(task, traces)
+    assert (ours.regret[0], rival.regret[0]) == (0.0, pytest.approx(0.2))
+    assert (ours.to_target, rival.to_target) == (0.5, 1.0), "after two epochs of four it had the other's best"
+    assert [dead_share(task, trace) for trace in (traces[0], traces[-1])] == [0.25, 0.25]
+    verdict = compare(task, traces, "tpe")
+    assert (verdict.wins, verdict.losses) == (3, 0)
