@@ -17,6 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState
 
 from searcher.contest import Judge
+from searcher.forecasts import Forecast, ForecastPruner
 from searcher.history import History
 from searcher.options import built
 from searcher.percentiles import Median, Percentile
@@ -92,9 +93,9 @@ SAMPLERS: dict[str, SamplerKind] = {
 
 @dataclass(frozen=True)
 class PrunerKind:
-    """A pruner by name: Optuna's class and our defaults for its options.
+    """A pruner by name: a class as Optuna has them, and our defaults for its options.
 
-    `own` decides in its place, with the same options, where Optuna's takes longer the more trials there are.
+    `own` decides in its place, with the same options, where that takes longer the more trials there are.
     """
 
     cls: type[pruners.BasePruner]
@@ -110,6 +111,7 @@ PRUNERS: dict[str, PrunerKind] = {
     "hyperband": PrunerKind(pruners.HyperbandPruner, own=Hyperband),
     "median": PrunerKind(pruners.MedianPruner, own=Median),
     "percentile": PrunerKind(pruners.PercentilePruner, {"percentile": 25.0}, Percentile),
+    "forecast": PrunerKind(ForecastPruner, own=Forecast),
     "patient": PrunerKind(pruners.PatientPruner, {"wrapped_pruner": None, "patience": 5}),
     "threshold": PrunerKind(pruners.ThresholdPruner),
     "wilcoxon": PrunerKind(pruners.WilcoxonPruner),
