@@ -297,3 +297,16 @@ def test_the_plain_loss_of_numbers_and_of_yes_or_no() -> None:
     assert binary is not None
     torch.testing.assert_close(binary, torch.nn.functional.binary_cross_entropy_with_logits(y, chance))
     assert measures.plain_loss(y, torch.randn(3), "regression") is None
+
+
+@pytest.mark.parametrize(
+    ("answers", "labels"), [((8, 1), (8,)), ((8,), (8,)), ((8, 1), (8, 1)), ((8, 3), (8, 3))]
+)
+def test_whole_numbers_say_yes_or_no_where_there_is_one_answer_for_each(
+    answers: tuple[int, ...], labels: tuple[int, ...]
+) -> None:
+    y, target = torch.randn(answers), torch.randint(2, labels)
+    found = measures.plain_loss(y, target, "classification")
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(y, target.float().reshape(answers))
+    assert found is not None
+    torch.testing.assert_close(found, expected)
