@@ -45,7 +45,7 @@ evaluation (house rule: a few siblings that agree by accident must not make a fo
 class Forecast:
     """Gives a trial up that comes up to the best `rank` completed ones with a smaller chance than `chance`.
 
-    Until `n_startup_trials` others have come to their end from where it stands, it goes on, and while it is as
+    It goes on until `n_startup_trials` others have come to their end from where it stands, and where it is as
     good as they became already. Raises: ValueError for options that are out of bounds.
     """
 
@@ -63,9 +63,7 @@ class Forecast:
         self._sign = -1.0 if contest.goal == "maximize" else 1.0
         self._chance, self._rank, self._fewest = chance, rank, n_startup_trials
         self._curves: dict[int, Mapping[int, float]] = {}  # completed: number -> evaluations due -> v
-        self._there: dict[
-            int, list[tuple[float, int]]
-        ] = {}  # evaluation before the end -> (v, number), sorted
+        self._there: dict[int, list[tuple[float, int]]] = {}  # evaluation -> (v, number) of who went on
         self._ends: list[float] = []  # sorted
         self._moves: list[float] = []  # squares of what each still moved in its last evaluation, sorted
 
