@@ -17,7 +17,15 @@ import numpy as np
 from benchmarks.cliff_runs import ARMS, Course, rival_of
 from benchmarks.cliff_tables import read
 from benchmarks.cliff_world import held_out
-from benchmarks.search_figures import Figures, Verdict, compare, figures_of, paired_p
+from benchmarks.search_figures import (
+    Figures,
+    Verdict,
+    best_so_far,
+    compare,
+    dead_share,
+    figures_of,
+    paired_p,
+)
 from benchmarks.search_runs import TASKS
 
 PLACES = 400
@@ -60,63 +68,60 @@ def _line(f: Figures, doomed: float, verdict: Verdict | None) -> str:
 
 @dataclass(frozen=True)
 class Together:
-    """A way against the product's own over all tasks: mean differences of last regret and of area, below 0
-    where it is better, and how sure (Wilcoxon signed-rank test over pairs of task and seed)."""
+    """A way against the product's own over all tasks: mean differences of the last regret, of the area and of
+    the share of epochs on dead trials, below 0 where it is better, each with how sure it is."""
 
     name: str
     pairs: int
-    last: float
-    area: float
-    p_last: float
-    p_area: float
+    last: tuple[float, float]
+    area: tuple[float, float]
+    dead: tuple[float, float]
 
 
-def together(traces: Sequence[Course]) -> Iterator[Together]:
+def together(courses: Sequence[Course]) -> Iterator[Together]:
     """Every way but the product's own, over all tasks."""
-    tasks = {name: [trace for trace in traces if trace.task == name] for name in TASKS}
-    regrets = {name: regrets_of(name, own) for name, own in tasks.items() if own}
+    found = {name: [course for course in courses if course.task == name] for name in TASKS}
+    measured = {
+        (name, *key): figures for name, own in found.items() if own for key, figures in measures(name, own)
+    }
     for arm in ARMS:
         rival = rival_of(arm)
         pairs = [
-            np.subtract(own[arm, seed], own[rival, seed])
-            for own in regrets.values()
-            for name, seed in own
-            if name == arm and (rival, seed) in own
+            np.subtract(figures, measured[task, rival, seed])
+            for (task, name, seed), figures in measured.items()
+            if name == arm and (task, rival, seed) in measured
         ]
         if arm != rival and pairs:
-            last, area = np.array(pairs).T
-            yield Together(
-                arm, len(pairs), float(last.mean()), float(area.mean()), paired_p(last), paired_p(area)
-            )
+            last, area, dead = ((float(one.mean()), paired_p(one)) for one in np.array(pairs).T)
+            yield Together(arm, len(pairs), last, area, dead)
 
 
-def regrets_of(name: str, traces: Sequence[Course]) -> dict[tuple[str, int], tuple[float, float]]:
-    """(contestant, seed) -> last regret and area of a search, among all of its task."""
+def measures(
+    name: str, courses: Sequence[Course]
+) -> Iterator[tuple[tuple[str, int], tuple[float, float, float]]]:
+    """(contestant, seed), and last regret, area and share of epochs on dead trials, of all of a task."""
     task = TASKS[name]
-    floor = min(np.nanmin(trace.values) for trace in traces)
+    floor = min(np.nanmin(course.values) for course in courses)
     at = np.linspace(0, task.budget, PLACES + 1)
-    found = {}
-    for trace in traces:
-        best = np.minimum.accumulate([task.trivial, *trace.values])
-        curve = best[np.searchsorted(trace.spent, at, side="right")]
-        regret = (curve - floor) / (task.trivial - floor)
-        found[trace.contestant, trace.seed] = float(regret[-1]), float(regret.mean())
-    return found
+    for course in courses:
+        regret = (best_so_far(course, at, course.spent, task.trivial) - floor) / (task.trivial - floor)
+        figures = float(regret[-1]), float(regret.mean()), dead_share(task, course)
+        yield (course.contestant, course.seed), figures
 
 
-def together_table(traces: Sequence[Course]) -> str:
+def together_table(courses: Sequence[Course]) -> str:
     """All tasks together, in Markdown."""
     lines = [
-        "**All tasks**, against `both` of the same sampler (below 0: better)",
+        "**All tasks**, against `both` of the same sampler and pruner (below 0: better)",
         "",
-        "| told | pairs | last | p of last | area | p of area |",
-        "|---|--:|--:|--:|--:|--:|",
+        "| told | pairs | last | p | area | p | epochs on dead | p |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    lines += [
-        f"| {one.name} | {one.pairs} | {one.last:+.4f} | {one.p_last:.2g} "
-        f"| {one.area:+.4f} | {one.p_area:.2g} |"
-        for one in together(traces)
-    ]
+    for one in together(courses):
+        pairs = [f"{one.last[0]:+.4f}", one.last[1], f"{one.area[0]:+.4f}", one.area[1]]
+        cells = [*pairs, f"{one.dead[0]:+.1%}", one.dead[1]]
+        shown = (cell if isinstance(cell, str) else f"{cell:.2g}" for cell in cells)
+        lines.append(f"| {one.name} | {one.pairs} | " + " | ".join(shown) + " |")
     return "\n".join(lines)
 
 

@@ -67,8 +67,8 @@ BLAMED: Mapping[str, tuple[str, ...]] = {
 @dataclass(frozen=True)
 class Arm:
     """A way with a sampler. With `copies` above 0 a doomed trial blames its cause alone, and so many trials
-    stand in its place, which differ in all other settings. With `foretold` the sampler is shown stopped trials
-    as completed ones, which the product does for `gp` alone."""
+    stand in its place, which differ in all other settings. With `foretold` the sampler is shown stopped
+    trials as completed ones, which the product does for `gp` alone."""
 
     sampler: str
     way: Way

@@ -11,7 +11,8 @@ import pytest
 from numpy.random import Generator
 from optuna.trial import TrialState
 
-from benchmarks.cliff_figures import regrets_of, task_table, together, together_table
+from benchmarks.__main__ import KEPT, RESULTS, kept
+from benchmarks.cliff_figures import measures, task_table, together, together_table
 from benchmarks.cliff_runs import ARMS, BLAMED, Arm, Blaming, Course, Way, redrawn, search
 from benchmarks.cliff_tables import Recorded, make, points, read, recorded, write
 from benchmarks.cliff_world import World
@@ -181,11 +182,20 @@ def test_figures_of_known_searches() -> None:
     half, epochs = TASKS["digits-mlp"].trivial / 2, TASKS["digits-mlp"].budget
     courses = [made_up("tpe both", seed, half, half) for seed in range(6)]
     courses += [made_up("tpe failed", seed, 2 * half, 0.0) for seed in range(6)]
-    regrets = regrets_of("digits-mlp", courses)
-    assert regrets["tpe both", 0] == pytest.approx((0.5, 0.5), abs=1 / epochs)
-    assert regrets["tpe failed", 5] == pytest.approx((0.0, 0.0), abs=3 / epochs)
+    found = dict(measures("digits-mlp", courses))
+    assert found["tpe both", 0] == pytest.approx((0.5, 0.5, 0.0), abs=1 / epochs)
+    assert found["tpe failed", 5] == pytest.approx((0.0, 0.0, 0.5), abs=3 / epochs)
     (against,) = together(courses)
     assert (against.name, against.pairs) == ("tpe failed", 6)
-    assert against.last == pytest.approx(-0.5) and against.p_last < 0.05
+    for (difference, p), expected in zip(
+        (against.last, against.area, against.dead), (-0.5, -0.5, 0.5), strict=True
+    ):
+        assert difference == pytest.approx(expected, abs=3 / epochs) and p < 0.05
     assert "| 6, 0 |" in task_table("digits-mlp", courses)
     assert "-0.5000" in together_table(courses)
+
+
+def test_results_of_commands_of_their_own_outlive_the_others() -> None:
+    assert kept("# Benchmarks\n\n## Doors\n") == ""
+    assert kept(f"# Benchmarks\n\n{KEPT}\n\n## Cliff\n") == f"\n{KEPT}\n\n## Cliff\n"
+    assert "cliff" in kept(RESULTS.read_text(encoding="utf-8"))
