@@ -5,16 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from optuna import Trial
 
 from diagnostics import Report
 from searcher.launchers.job import Job
+from searcher.ledger import Ledger
 from searcher.patience import Patience
+from searcher.repeats import Repeat, repeat_of
+from searcher.settings import job_of, refused_settings, settings_of
 from searcher.space import Point
 from searcher.spec import StudySpec
 from searcher.trial import Outcome, TrialCourse, TrialResult
+from trainers.errors import SettingError
 
 
 @dataclass
@@ -27,6 +32,7 @@ class Attempt:
     settings: Mapping[str, Any]
     job: Job
     earlier: tuple[str, ...]
+    repeat: Repeat | None = None  # of a trial of the search, with another seed
     slot: str = ""  # where it trains; empty while it waits for room in the memory of a device
 
     def __post_init__(self) -> None:
@@ -68,4 +74,25 @@ class Attempt:
             attempts=self.earlier,
             usage=course.usage.rows,
             reprieves=course.reprieves,
+            confirms=None if self.repeat is None else self.repeat.of,
         )
+
+
+def first_attempt(
+    spec: StudySpec,
+    trial: Trial,
+    point: Point,
+    earlier: tuple[str, ...],
+    ledger: Ledger,
+    runs: Path,
+    slots: int,
+) -> tuple[Attempt, str]:
+    """The attempt at a trial that was just asked for, with a job for one of so many `slots`; and why its
+    settings are refused, empty when they are not."""
+    repeat, refused = repeat_of(trial.user_attrs), ""
+    try:
+        settings = settings_of(spec, point, repeat)
+    except SettingError as error:
+        settings, refused = refused_settings(spec, point), str(error)
+    job = job_of(spec, trial.number, settings, runs, ledger.alike(settings), slots)
+    return Attempt(spec, trial, point, settings, job, earlier, repeat), refused

@@ -18,12 +18,13 @@ from searcher.launchers.job import End, Ended
 from searcher.ledger import Ledger
 from searcher.policy import finding_of, finding_of_memory, outcome_of, stop_reason
 from searcher.records import left_states, trial_folder, with_files, write_files
+from searcher.repeating import Repeating
 from searcher.reprieves import reprieve_of
 from searcher.sampling import count_points
 from searcher.spec import StudySpec
 from searcher.store import StudyStore
 from searcher.tracking import BackgroundTracker
-from searcher.trial import Outcome, TrialCourse, TrialResult
+from searcher.trial import Outcome, TrialCourse, TrialResult, searched
 from trainers.states import forget_state
 
 HOW = {End.FINISHED: "finished", End.TIMEOUT: "stopped"}
@@ -56,6 +57,7 @@ class Books:
         patiently: Patiently,
     ) -> None:
         self.ledger = Ledger(spec.metric, runs)
+        self.repeating = Repeating(spec, store, self.ledger, view)
         self.has_values = False  # whether a trial of this run was evaluated; earlier runs say nothing of it
         self._spec = spec
         self._store = store
@@ -72,15 +74,17 @@ class Books:
         for result in self._store.news():
             self.ledger.add(result)
         self._forget_left_states()
-        self._hours_before = used_hours(self.ledger.results)
+        self._hours_before = used_hours(searched(self.ledger.results))
         self._tracker.open(self.ledger.results)
 
     def budget_reached(self, begun: int, running: Iterable[Attempt]) -> str:
         """Which budget is used, in words, once so many trials were `begun`; empty when none is."""
         now = time.time()
         hours = self._hours_before + (now - self._began) / 3600
-        device_hours = self.ledger.device_hours + sum(now - one.patience.began for one in running) / 3600
-        return exhausted(self._spec.search, begun, hours, device_hours, self._points)
+        ours = sum(now - one.patience.began for one in running if one.repeat is None)
+        device_hours = self.ledger.device_hours + ours / 3600
+        used = exhausted(self._spec.search, begun, hours, device_hours, self._points)
+        return used or ("the budget of the search is used" if self.repeating.is_search_over() else "")
 
     def _forget_left_states(self) -> None:
         """Remove states of trials that were told, but whose coordinator died right after that."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from diagnostics import Report
-from searcher.attempt import Attempt
+from searcher.attempt import Attempt, first_attempt
 from searcher.books import Books
 from searcher.errors import SearcherError, StorageError
 from searcher.events import Noted, StudyOpened, TrialProgressed, TrialStarted, View
@@ -19,13 +19,11 @@ from searcher.launchers.job import End, Ended, Message
 from searcher.orders import Order, Orders
 from searcher.patience import Pace, patiently
 from searcher.policy import MISTAKE, is_shown_first, may_retry
-from searcher.settings import job_of, refused_settings, settings_of
 from searcher.spec import StudySpec
 from searcher.store import StudyStore
 from searcher.tracking import BackgroundTracker, Started
 from searcher.trial import Outcome
 from searcher.usage import Usage
-from trainers.errors import SettingError
 from trainers.progress import Progress
 
 POLL_SECONDS = 0.1
@@ -125,7 +123,9 @@ class Coordinator:
         """Whether no trial is running anywhere, or has to be begun."""
         with self._store.exclusive():
             self._store.requeue_orphans()
-            return not self._store.running() and bool(self._budget_reached())
+            if self._store.running() or not self._budget_reached():
+                return False
+            return self._books.repeating.next(len(self._running)) is None
 
     @property
     def _leaves(self) -> str:
@@ -167,8 +167,10 @@ class Coordinator:
         """Begin trials while there is room for them; `why` says what keeps us from it."""
         if (held := self._held) is not None and self._launcher.fits(held.job):
             self._launch(held)
-        if self.why and self._store.claims.shared and not self._asks.is_due():
-            return  # the budget was used a moment ago
+        if self.why and self._store.claims.shared:
+            if not self._asks.is_due():
+                return  # the budget was used a moment ago
+            self._books.hear_of_others()  # who leads hangs on all results
         while self._held is None and self._launcher.free > 0:
             self.why = self._leaves
             if self.why or self._orders.order.at_once or self._orders.order is Order.PAUSE:
@@ -177,7 +179,7 @@ class Coordinator:
                 return
 
     def _budget_reached(self) -> str:
-        here = len(self.ledger.results) + len(self._running)
+        here = self.ledger.searched + sum(attempt.repeat is None for attempt in self._running.values())
         begun = self._store.begun() if self._store.claims.shared else here
         return self._books.budget_reached(begun, self._running.values())
 
@@ -189,26 +191,21 @@ class Coordinator:
             if self._store.claims.shared or self._in_doubt:
                 self._store.requeue_orphans(besides=self._running)
             self.why = self._budget_reached()
-            if self.why:
+            repeat = self._books.repeating.next(len(self._running)) if self.why else None
+            if self.why and repeat is None:
                 return False
-            self._in_doubt = True
-            trial, point = self._store.ask()
+            self.why, self._in_doubt = "", True
+            trial, point = self._store.ask(repeat)
             self._in_doubt = False
-        refused = ""
-        try:
-            settings = settings_of(self.spec, point)
-        except SettingError as error:
-            settings, refused = refused_settings(self.spec, point), str(error)
-        alike = self.ledger.alike(settings)
-        job = job_of(self.spec, trial.number, settings, self._runs, alike, len(self._launcher.slots))
-        attempt = Attempt(self.spec, trial, point, settings, job, self._store.attempts(trial))
+        earlier, slots = self._store.attempts(trial), len(self._launcher.slots)
+        attempt, refused = first_attempt(self.spec, trial, point, earlier, self.ledger, self._runs, slots)
         self._running[trial.number] = attempt
-        self._tracker.start(Started(trial.number, settings, point.sampled))
+        self._tracker.start(Started(trial.number, attempt.settings, point.sampled))
         if refused:
             self._end(attempt, Ended(End.MISTAKE, refused))
         elif broken := self._books.broken(attempt):
             self._finish(attempt, Outcome.INFEASIBLE, self._books.judged(attempt, "stopped"), broken)
-        elif self._launcher.fits(job):
+        elif self._launcher.fits(attempt.job):
             self._launch(attempt)
         return True
 
@@ -220,7 +217,8 @@ class Coordinator:
     def _launch(self, attempt: Attempt) -> None:
         attempt.begin()
         attempt.slot = self._launcher.launch(attempt.job)
-        self.view(TrialStarted(attempt.number, attempt.slot, attempt.point.sampled, attempt.earlier))
+        sampled, repeat = attempt.point.sampled, attempt.repeat
+        self.view(TrialStarted(attempt.number, attempt.slot, sampled, attempt.earlier, repeat))
 
     def _take(self, message: Message) -> None:
         attempt = self._running.get(message.number)

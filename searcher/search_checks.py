@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from searcher.confirming import SEED
 from searcher.contest import Contest
 from searcher.feasibility import known_names
 from searcher.options import option_mistakes
@@ -14,6 +15,7 @@ from searcher.sampling import AUTO, NAMES, PARTIAL, base_of, chosen, count_point
 from searcher.space import unusable_values
 from searcher.spec import StudySpec
 from trainers.choices import choices, unknown
+from trainers.tabulated import is_replay
 
 Found = Iterator[tuple[str, str]]
 
@@ -34,6 +36,7 @@ def search_mistakes(spec: StudySpec, sound: bool) -> Found:
             f"the sampler {name!r} learns nothing from other studies; choose from: {warm}",
         )
     yield from _limits(spec)
+    yield from _confirm(spec)
     yield from _enqueued(spec)
     if spec.enqueue and name == "grid":
         yield "enqueue", "is not for the sampler 'grid', which tries every point in its own order"
@@ -116,6 +119,22 @@ def _limits(spec: StudySpec) -> Found:
     for constraint in spec.search.limits:
         if known is not None and constraint.name not in known:
             yield "search.constraints", f"{str(constraint)!r}: {unknown(constraint.name, known)}"
+
+
+def _confirm(spec: StudySpec) -> Found:
+    """Why trials cannot be trained again with another seed alone."""
+    if not spec.search.confirm:
+        return
+    place, seed = "search.confirm", spec.fixed.get(SEED, 0)
+    if is_replay(spec.trainer):
+        yield place, "a table of recorded trainings has no other seeds to train with; leave confirm out"
+    elif SEED in spec.space:
+        yield (
+            place,
+            f"[space] searches {SEED}, in which repeats differ; search without it, or leave confirm out",
+        )
+    elif not isinstance(seed, int) or isinstance(seed, bool):
+        yield place, f"repeats count up from train.{SEED}, which has to be a whole number, but is {seed!r}"
 
 
 def _enqueued(spec: StudySpec) -> Found:

@@ -10,13 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from searcher.audit import audit_line
-from searcher.naming import short_settings, short_value
+from searcher.naming import repeat_text, short_settings, short_value
 from searcher.spec import Choices, StudySpec
 from searcher.summary import (
     Failure,
     best_line,
     best_result,
     best_value,
+    confirm_line,
     failures,
     outcome_counts,
     sampled_of,
@@ -62,7 +63,8 @@ def trials_table(spec: StudySpec, results: Sequence[TrialResult], width: int) ->
     for result, row, line in zip(results, rows, settings, strict=True):
         shown = _row(row, widths, line if is_wide else "")
         room = width - len(INDENT)
-        lines = [untold_reason(result, 2 * room), reprieves_text(result), "" if is_wide else line]
+        again = repeat_text(result.confirms, result.settings)
+        lines = [again, untold_reason(result, 2 * room), reprieves_text(result), "" if is_wide else line]
         below = "\n".join(textwrap.indent(_wrapped(each, room), INDENT) for each in lines if each)
         is_best = best is not None and result.number == best.number
         text.append("\n" + shown, style="bold green" if is_best else "")
@@ -82,8 +84,10 @@ def _wrapped(line: str, width: int) -> str:
 def end_of_study(spec: StudySpec, results: Sequence[TrialResult]) -> RenderableType:
     """The best settings, and how many trials ended how."""
     best = best_result(spec, results)
-    first = best_line(spec, results) if best is None else best_value(spec, best)
+    first = best_line(spec, results) if best is None else best_value(spec, best, results)
     parts: list[RenderableType] = [Text(), Text("best: " + first, style="bold")]
+    if line := confirm_line(spec, results):
+        parts.append(Text(f"confirmed: {line}"))
     if best is not None:
         settings = Table.grid(padding=(0, 2))
         for name, value in sampled_of(best).items():

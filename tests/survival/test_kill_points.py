@@ -56,8 +56,11 @@ def numbers(rng: np.random.Generator) -> int:
     return int(rng.integers(1000))
 
 
-def some_kill(rng: np.random.Generator, passed: dict[str, int], point: str) -> tuple[str, int]:
-    return point, int(rng.integers(1, passed[point] + 1))
+def some_kill(
+    rng: np.random.Generator, passed: dict[str, int], point: str, late: bool = False
+) -> tuple[str, int]:
+    first = passed[point] // 2 + 1 if late else 1
+    return point, int(rng.integers(first, passed[point] + 1))
 
 
 def assert_whole(answer: dict[str, Any], twin: dict[str, Any], trials: int, attempts: bool = True) -> None:
@@ -87,11 +90,12 @@ class Killed:
         (folder / "plan.json").write_text(self._plan)
         return folder
 
-    def at(self, rng: np.random.Generator, point: str, attempts: bool = True) -> None:
-        """Kill it there, perhaps at one or two other points after that, and see it to its end."""
+    def at(self, rng: np.random.Generator, point: str, attempts: bool = True, late: bool = False) -> None:
+        """Kill it there, `late` in its second half, perhaps at one or two other points after that, and see it
+        to its end."""
         self._count += 1
         folder = self._fresh(str(self._count))
-        kills = [some_kill(rng, self.passed, point)]
+        kills = [some_kill(rng, self.passed, point, late)]
         for other in rng.choice(sorted(self.passed), rng.choice([0, 0, 0, 1, 2])):
             kills.append(some_kill(rng, self.passed, str(other)))
         print("killed at", kills)
@@ -121,6 +125,21 @@ def test_the_same_trials_are_audited_and_spared_wherever_the_coordinator_was_kil
     assert len(points) >= 10
     for point in points[share::2]:
         study.at(rng, point)
+
+
+@pytest.mark.parametrize("share", range(3))
+def test_the_same_leaders_are_repeated_with_the_same_seeds_wherever_the_coordinator_was_killed(
+    harness: Any, tmp_path: Path, rng: np.random.Generator, share: int
+) -> None:
+    text = own("seeded", numbers(rng), trials=5).replace("[search]", "[search]\nconfirm = 3")
+    study = Killed(harness, tmp_path, text, tracking=share == 0)
+    repeats = [trial for trial in study.twin["trials"] if trial["told"]["settings"].get("seed")]
+    assert [trial["number"] for trial in study.twin["trials"][5:]] == [trial["number"] for trial in repeats]
+    assert len(repeats) >= 2 and study.twin["differs"] == 0
+    places = ("ask", "RDBStorage", "tell", "heard", "MlflowTracker.end", "requeue")
+    points = [point for point in sorted(study.passed) if any(place in point for place in places)]
+    for point in points[share::3]:
+        study.at(rng, point, late=True)
 
 
 @pytest.mark.parametrize("share", range(SHARES))
