@@ -69,14 +69,15 @@ def status_command(arguments: argparse.Namespace) -> int:
     for name in names:
         store = load_study(name, arguments.storage)
         results = store.results()
-        counts = [f"{count} {outcome}" for outcome, count in outcome_counts(results).items()]
+        search = searched(results)
+        counts = [f"{count} {outcome}" for outcome, count in outcome_counts(search).items()]
         counts += [f"{len(left)} running or queued"] if (left := store.unfinished()) else []
-        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in verdict_counts(results).items())
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in verdict_counts(search).items())
         budget = store.spec.search.trials
-        trials = len(searched(results))
+        trials = len(search)
         done = f"{trials} of {budget} trials" if budget is not None else f"{trials} trials"
         again = [f"{len(results) - trials} repeats"] if len(results) > trials else []
-        print(f"{name}: {', '.join([done, *again, *counts])}")
+        print(f"{name}: {', '.join([done, *counts, *again])}")
         print(f"  best: {best_line(store.spec, results)}")
         if line := confirm_line(store.spec, results):
             print(f"  confirmed: {line}")
@@ -226,6 +227,7 @@ def _changes(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
             "trials": arguments.trials,
             "hours": arguments.hours,
             "seed": arguments.seed,
+            "confirm": arguments.confirm,
             "warm_start": _studies(arguments.warm_start),
         },
         "dispatch": {

@@ -145,20 +145,20 @@ def _still_racing(leaders: Sequence[TrialResult], standing: Confirmation) -> lis
     return [leader for leader in leaders if may_win(leader)]
 
 
-def _standing(metric: Metric, results: Iterable[TrialResult], repeats: Iterable[TrialResult]) -> Confirmation:
+def _standing(metric: Metric, results: Iterable[TrialResult], repeats: Sequence[TrialResult]) -> Confirmation:
     """The trials of which these repeats say something, the best first."""
     groups: defaultdict[int, list[TrialResult]] = defaultdict(list)
-    seconds = 0.0
     for repeat in repeats:
-        seconds += repeat.seconds
         if repeat.confirms is not None and (_value(repeat) is not None or repeat.outcome in LOST):
             groups[repeat.confirms].append(repeat)
     trials = {result.number: result for result in results if result.number in groups}
-    found = [_of_one(trials[number], group) for number, group in groups.items() if number in trials]
+    numbers = sorted(number for number in groups if number in trials)  # not as they came: chances are drawn
+    found = [_of_one(trials[number], groups[number]) for number in numbers]
     spread, freedom = _pooled([one.values for one in found])
     found = [replace(one, error=_error(one.values, spread)) for one in found]
     chances = _chances(metric, found, spread, freedom)
     found = [replace(one, chance=chances.get(one.trial.number)) for one in found]
+    seconds = math.fsum(repeat.seconds for repeat in repeats)
     return Confirmation(tuple(sorted(found, key=_order(metric))), spread, freedom, seconds)
 
 

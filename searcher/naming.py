@@ -37,6 +37,11 @@ def run_name(number: int, sampled: Mapping[str, Any]) -> str:
     return f"t{number:04d} {short_settings(sampled)}"[:250]
 
 
+def chance_text(share: float) -> str:
+    """A chance from 0 to 1 in whole per cent; what was drawn is never certain: `87 %`, `> 99 %`."""
+    return "> 99 %" if share >= 0.995 else "< 1 %" if share < 0.005 else f"{100 * share:.0f} %"
+
+
 def duration(seconds: float) -> str:
     """Seconds for people: `7 s`, `3 min 20 s`, `2 h 5 min`."""
     whole = round(seconds)

@@ -10,7 +10,7 @@ from typing import Any
 from diagnostics import Verdict
 from searcher.audit import audit_line
 from searcher.confirming import Confirmation, Confirmed, confirmation
-from searcher.naming import short_settings
+from searcher.naming import chance_text, short_settings
 from searcher.policy import first_cause
 from searcher.spec import StudySpec
 from searcher.trial import Outcome, TrialResult, ranked, searched
@@ -123,9 +123,9 @@ def _sure(known: Confirmation) -> str:
         return f"trial {number} is the only one that was repeated"
     if known.named.chance is not None:
         spread = f"spread over seeds {known.spread:.2g}, pooled"
-        chance = f"{100 * known.named.chance:.0f} %"
+        chance = chance_text(known.named.chance)
         return (
-            f"trial {number} is the best of the {of} that were repeated with a chance of {chance} ({spread})"
+            f"with a chance of {chance} trial {number} is the best of the {of} that were repeated ({spread})"
         )
     if known.spread == 0:
         return "the seed changes no value: it moves nothing here, or the trainer does not use it"
@@ -146,11 +146,12 @@ def settings_toml(settings: Mapping[str, Any]) -> str:
 def to_markdown(spec: StudySpec, results: Sequence[TrialResult], why: str) -> str:
     """The study as the note of its parent run."""
     lines = [spec.question or spec.name, "", f"**Best:** {best_line(spec, results)}", ""]
-    counts = verdict_counts(results)
+    search = searched(results)
+    counts = verdict_counts(search)
     if counts:
         lines += ["| verdict | trials |", "|---|---:|"]
         lines += [f"| {verdict} | {count} |" for verdict, count in counts.items()]
-    failed = failures(results)
+    failed = failures(search)
     if failed:
         lines += [
             "",
@@ -160,7 +161,7 @@ def to_markdown(spec: StudySpec, results: Sequence[TrialResult], why: str) -> st
         lines += [f"| {f.cause} | {len(f.trials)} | {f.remedy} |" for f in failed]
     if line := confirm_line(spec, results):
         lines += ["", f"Confirmation: {line}."]
-    if line := audit_line(spec.metric, results):
+    if line := audit_line(spec.metric, search):
         lines += ["", f"Audit: {line}."]
     if why:
         lines += ["", f"The study ended because {why}."]

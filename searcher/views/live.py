@@ -168,7 +168,7 @@ class LiveView:
         search = searched(self._results)
         hours, device_hours = used_hours(search), used_device_hours(search)
         share = share_used(spec.search, len(search) + self._share_running(), hours, device_hours)
-        counts = outcome_counts(self._results)
+        counts = outcome_counts(search)
         words = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "starting"
         limit = f" of {spec.search.trials}" if spec.search.trials is not None else ""
         spent = f", {hours:.1f} of {spec.search.hours:g} hours" if spec.search.hours is not None else ""

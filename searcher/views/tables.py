@@ -23,7 +23,7 @@ from searcher.summary import (
     sampled_of,
     verdict_counts,
 )
-from searcher.trial import TrialResult
+from searcher.trial import TrialResult, searched
 from searcher.views.fitting import Trimmed
 from searcher.views.reasons import cause_cell, reprieves_text, untold_reason
 from searcher.views.text import value_text
@@ -93,18 +93,19 @@ def end_of_study(spec: StudySpec, results: Sequence[TrialResult]) -> RenderableT
         for name, value in sampled_of(best).items():
             settings.add_row(f"  {name}", short_value(value))
         parts.append(settings)
-    if results:
+    search = searched(results)
+    if search:
         counts = Table(box=None, padding=(0, 2), header_style="dim")
         for heading in ("verdict", "trials", "how they ended"):
             counts.add_column(heading, justify="right" if heading == "trials" else "left")
-        for verdict, count in verdict_counts(results).items():
-            of_verdict = [result for result in results if result.verdict is verdict]
+        for verdict, count in verdict_counts(search).items():
+            of_verdict = [result for result in search if result.verdict is verdict]
             ended = ", ".join(f"{n} {outcome}" for outcome, n in outcome_counts(of_verdict).items())
             counts.add_row(str(verdict), str(count), ended)
         parts += [Text(), counts]
-        if failed := failures(results):
+        if failed := failures(search):
             parts += [Text(), failures_table(failed)]
-        if line := audit_line(spec.metric, results):
+        if line := audit_line(spec.metric, search):
             parts += [Text(), Text(f"audit: {line}")]
         parts.append(Text())
     return Trimmed(Group(*parts))

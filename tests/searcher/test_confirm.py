@@ -169,6 +169,12 @@ def test_the_chance_is_as_often_right_as_it_says(rng: np.random.Generator) -> No
     assert abs(said - right) < 5 * math.sqrt(300 * 0.25) * 0.75
 
 
+def test_what_is_said_does_not_hang_on_the_order_of_the_results(rng: np.random.Generator) -> None:
+    spec, results = with_repeats((0.9, 0.8, 0.7), *rng.normal(0.8, 0.01, (3, 3)))
+    mixed = [results[int(place)] for place in rng.permutation(len(results))]
+    assert found(spec, mixed) == found(spec, results)
+
+
 def test_who_did_not_hold_with_a_seed_comes_after_those_who_did() -> None:
     spec, results = with_repeats((0.9, 0.8), [0.9, 0.91], [0.7, 0.72])
     results.append(again(results, Repeat(0, 3), 0.1, Outcome.DOOMED))

@@ -17,7 +17,7 @@ from searcher.spec import StudySpec, parse_spec, read_spec
 from searcher.summary import best_result, sampled_of, settings_toml
 from searcher.trial import TrialResult
 
-OPTIONS = ("trials", "hours", "seed")
+OPTIONS = ("trials", "hours", "seed", "confirm")
 """Parts of [search] that an option of `searcher run` can change."""
 
 
