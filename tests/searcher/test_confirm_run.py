@@ -15,9 +15,10 @@ from searcher.checks import check
 from searcher.confirming import confirmation, leaders_of
 from searcher.errors import SpecError
 from searcher.history import History
-from searcher.opening import load_study
-from searcher.repeats import CONFIRMS
+from searcher.opening import load_study, open_study
+from searcher.repeats import CONFIRMS, Repeat
 from searcher.report.numbers.study_file import study_file
+from searcher.samplers import SAMPLERS
 from searcher.spec import StudySpec
 from searcher.trial import Outcome, TrialResult, searched
 
@@ -192,3 +193,40 @@ def test_a_sampler_of_a_later_run_sees_each_point_once_at_the_mean_of_its_repeat
         values = [result.value for result in repeats_of(results) if result.confirms == trial.number]
         wanted = sum(values) / len(values) if values else results[trial.number].value
         assert trial.value == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("sampler", sorted(set(SAMPLERS) - {"cma-es", "gp", "nsga-iii"}))
+def test_every_sampler_goes_on_after_a_confirmation(
+    sampler: str, searcher: Call, workplace: Path, make_spec: Make
+) -> None:
+    xs = [0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95]
+    finite = sampler in ("grid", "brute-force")
+    space = {"x": xs if finite else {"low": 0.0, "high": 1.0}}
+    for trials in (4, 7):
+        search = {"sampler": sampler, "confirm": 1, "trials": trials}
+        spec = make_spec(train={"trainer": "own_trainers:seeded"}, space=space, search=search)
+        (workplace / "study.toml").write_text(study_file(spec))
+        said = searcher("run", "study.toml", "--no-tracking")
+        assert said.code == 0, said.err
+        results = load_study("own", STORE).results()
+        assert len(searched(results)) == trials and len(repeats_of(results)) >= 3
+    if finite:
+        assert sorted(result.settings["x"] for result in searched(results)) == xs
+
+
+def test_a_study_whose_hours_were_used_goes_on_with_its_repeats(make_spec: Make, workplace: Path) -> None:
+    search = {"trials": None, "hours": 1.0, "confirm": 2}
+    spec = make_spec(search={name: value for name, value in search.items() if value is not None})
+    store = open_study(spec, STORE)
+    assert not store.is_search_over()
+    trial, _ = store.ask()
+    store.ask(Repeat(trial.number, 1))
+    assert open_study(spec, STORE).is_search_over()
+    again = open_study(make_spec(search={**search, "trials": 4, "hours": 2.0}), STORE)
+    assert not again.is_search_over(), "with a larger budget it searches on"
+    with again.exclusive():
+        again.requeue_orphans()
+    known = again.repeats()
+    assert known is not None and known.waiting == Repeat(trial.number, 1)
+    number = store.ask(Repeat(trial.number, 1))[0].number
+    assert number == trial.number + 1, "the one that waits is taken up, and none is made"
