@@ -13,6 +13,7 @@ from searcher.attempt import Attempt
 from searcher.budget import exhausted, used_hours
 from searcher.errors import SearcherError
 from searcher.events import Noted, TrialEnded, View
+from searcher.extending import extension_of, may_extend
 from searcher.feasibility import broken_early, check_measured, check_names, settled
 from searcher.launchers.job import End, Ended
 from searcher.ledger import Ledger
@@ -146,6 +147,34 @@ class Books:
         if outcome is Outcome.COMPLETED and not has_value:
             return Outcome.DOOMED, report, self._no_value(course, trainable=trainable)
         return outcome, report, ended.cause or stop_reason(report.findings)
+
+    def behind(self, attempt: Attempt) -> str:
+        """Why the pruner gives up a trial that was just evaluated; empty when it does not."""
+        course, metric = attempt.course, self._spec.metric.name
+        if course.is_audited:
+            self._store.follow(attempt.trial, course.values)
+            return ""
+        if not self._store.should_prune(attempt.trial, course.values) or not attempt.may_be_pruned:
+            return ""
+        pruner, value = self._spec.search.pruner.name, list(course.values.values())[-1]
+        return f"pruned by {pruner} at epoch {course.epoch:.3g}: {metric} {value:.4g} is behind other trials"
+
+    def extended(self, attempt: Attempt, ended: Ended) -> bool:
+        """Whether a training that came to its end goes on beyond it; then it has got more epochs."""
+        course, is_new = attempt.course, attempt.extension is None and attempt.repeat is None
+        if ended.end is not End.FINISHED or course.value is None or not is_new:
+            return False
+        if not may_extend(self._spec, attempt.settings):
+            return False
+        outcome, report, _ = self.judged_end(attempt, ended, trainable=True)
+        found = extension_of(self._spec, attempt.settings, course, report, self.ledger.results)
+        if found is None or outcome is not Outcome.COMPLETED:
+            return False
+        extension = replace(found, seconds=time.time() - attempt.patience.began)
+        self._patiently(lambda: self._store.extend(attempt.trial, extension))
+        self._view(Noted(f"trial {attempt.number} {extension.text}"))
+        attempt.extend(extension)
+        return True
 
     def close(self, attempt: Attempt, outcome: Outcome, report: Report, reason: str, detail: str) -> None:
         """Write down how a trial ended."""

@@ -115,7 +115,7 @@ def best_command(arguments: argparse.Namespace) -> int:
     """The best settings as TOML; with `--model` its weights too."""
     from searcher.opening import load_study, recorded_name
     from searcher.records import WEIGHTS, trial_folder
-    from searcher.summary import best_line, best_result, confirm_line, sampled_of, settings_toml
+    from searcher.summary import best_line, best_result, best_settings, confirm_line, settings_toml
 
     store = load_study(recorded_name(arguments.study), arguments.storage)
     results = store.results()
@@ -125,7 +125,7 @@ def best_command(arguments: argparse.Namespace) -> int:
     print(f"# {best_line(store.spec, results)}")
     if line := confirm_line(store.spec, results):
         print(f"# {line}")
-    print(settings_toml({**store.spec.train, **sampled_of(best)}), end="")
+    print(settings_toml(best_settings(store.spec, best)), end="")
     if arguments.model:
         weights = trial_folder(Path(arguments.runs) / store.spec.name, best.number) / WEIGHTS
         if not weights.exists():

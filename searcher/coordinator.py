@@ -243,14 +243,9 @@ class Coordinator:
             self._launcher.cancel(number)
             outcome = Outcome.DOOMED if reason else Outcome.INFEASIBLE
             self._finish(attempt, outcome, self._books.judged(attempt, "stopped"), reason or broken)
-        elif progress.metrics and course.is_audited:
-            self._store.follow(attempt.trial, course.values)
-        elif progress.metrics and self._store.should_prune(attempt.trial, course.values):
+        elif progress.metrics and (behind := self._books.behind(attempt)):
             self._launcher.cancel(number)
-            pruner, value = self.spec.search.pruner.name, list(course.values.values())[-1]
-            place = f"{self.spec.metric.name} {value:.4g} is behind other trials"
-            reason = f"pruned by {pruner} at epoch {course.epoch:.3g}: {place}"
-            self._finish(attempt, Outcome.PRUNED, self._books.judged(attempt, "stopped"), reason)
+            self._finish(attempt, Outcome.PRUNED, self._books.judged(attempt, "stopped"), behind)
 
     def _end(self, attempt: Attempt, ended: Ended) -> None:
         if is_shown_first(ended, attempt.earlier) and not self._is_trainable:
@@ -260,6 +255,9 @@ class Coordinator:
         if may_retry(ended, attempt.earlier, self.spec.search.retries):
             self._retry(attempt, ended)
             return
+        if self._books.extended(attempt, ended):
+            self._go_on(attempt)
+            return
         outcome, report, reason = self._books.judged_end(attempt, ended, trainable=self._is_trainable)
         self._finish(attempt, outcome, report, reason, ended.detail)
 
@@ -267,9 +265,13 @@ class Coordinator:
         number = attempt.number
         attempt.earlier = self._patiently(lambda: self._store.note_attempt(attempt.trial, ended.cause))
         self.view(Noted(f"trial {number}: {ended.cause}; it goes on from its last state, or begins anew"))
-        self._tracker.forget(number)
+        self._go_on(attempt)
+
+    def _go_on(self, attempt: Attempt) -> None:
+        """Launch a trial again: it says once more all that it has said."""
+        self._tracker.forget(attempt.number)
         self._launch(attempt)
-        self._tracker.start(Started(number, attempt.settings, attempt.point.sampled))
+        self._tracker.start(Started(attempt.number, attempt.settings, attempt.point.sampled))
 
     def _finish(
         self, attempt: Attempt, outcome: Outcome, report: Report, reason: str, detail: str = ""

@@ -115,6 +115,7 @@ def to_record(result: TrialResult) -> dict[str, Any]:
         "reprieves": [asdict(reprieve) for reprieve in result.reprieves],
         "constraints": dict(result.constraints),
         **({} if result.confirms is None else {"confirms": result.confirms}),
+        **({"extended": result.extended} if result.extended else {}),
     }
 
 
@@ -144,6 +145,7 @@ def result_from_record(
         reprieves=tuple(Reprieve(**known) for known in record.get("reprieves", ())),  # none in old records
         constraints=record.get("constraints", {}),  # records of studies without any may lack it
         confirms=record.get("confirms"),
+        extended=record.get("extended", ""),
     )
 
 

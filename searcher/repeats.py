@@ -15,6 +15,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 CONFIRMS = "searcher:confirms"
 """The attribute of a repeat: which trial it repeats, with which seed, and after which budget."""
 
+EXTENDED = "searcher:extended"
+"""The attribute of a trial that has more epochs than were planned."""
+
 Budget = list[Any]
 """The budget of the search after which a repeat was begun: trials, hours, device hours."""
 
@@ -49,11 +52,15 @@ def begin_repeat(study: optuna.Study, repeat: Repeat, budget: Budget) -> Trial:
             storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
             return Trial(study, trial._trial_id)
     of = storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study_id, repeat.of))
+    attributes: dict[str, Any] = {CONFIRMS: {"trial": repeat.of, "seed": repeat.seed, "budget": budget}}
+    if EXTENDED in of.user_attrs:
+        as_it = {"because": f"as trial {repeat.of} did", "seconds": 0.0}
+        attributes[EXTENDED] = {**of.user_attrs[EXTENDED], **as_it}
     again = create_trial(
         state=TrialState.RUNNING,
         params=dict(of.params),
         distributions=dict(of.distributions),
-        user_attrs={CONFIRMS: {"trial": repeat.of, "seed": repeat.seed, "budget": budget}},
+        user_attrs=attributes,
     )
     return Trial(study, storage.create_new_trial(study_id, again))
 

@@ -146,6 +146,7 @@ class Search(_Strict):
     audit: float = Field(default=0.05, ge=0, le=1)  # share of the stops that are not carried out
     constraints: Annotated[list[str], AfterValidator(_parsed)] = []  # what a trial has to keep
     confirm: int = Field(default=0, ge=0)  # other seeds that the leading trials are trained again with
+    extend: float = Field(default=1.0, ge=1, le=10)  # times its epochs that a promising trial may get
 
     @model_validator(mode="after")
     def _has_a_budget(self) -> Search:

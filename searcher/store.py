@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,11 +16,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from diagnostics.findings import Facts
 from searcher.claims import OWNER, claims_for
 from searcher.contest import Contest
+from searcher.extending import Extension
 from searcher.orders import ENDED, ORDER, Order, Orders, orders_of
 from searcher.policy import constraints_of, stand_in
 from searcher.pruning import PruningBoard, build_judge
 from searcher.records import result_from_record, to_record
-from searcher.repeats import Recorded, Repeat, begin_repeat, is_after, recorded_repeats, repeat_of
+from searcher.repeats import EXTENDED, Recorded, Repeat, begin_repeat, is_after, recorded_repeats, repeat_of
 from searcher.space import Point, check_values, point_of, suggest
 from searcher.spec import StudySpec
 from searcher.storage import translated
@@ -160,6 +161,12 @@ class StudyStore:
             causes = (*self.attempts(trial), cause)
             trial.set_user_attr(ATTEMPTS, list(causes))
             return causes
+
+    def extend(self, trial: Trial, extension: Extension) -> None:
+        """Remember that a trial of ours goes on beyond its planned epochs."""
+        with translated(self._storage.url):
+            self._judged(trial)
+            trial.set_user_attr(EXTENDED, asdict(extension))
 
     def should_prune(self, trial: Trial, values: Mapping[int, float]) -> bool:
         """Whether the study's pruner gives the trial up after these values (evaluations due -> value)."""

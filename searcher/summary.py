@@ -137,6 +137,12 @@ def _lost(one: Confirmed) -> str:
     return f"trial {one.trial.number} did not hold with {len(one.lost)} of {seeds} seeds"
 
 
+def best_settings(spec: StudySpec, best: TrialResult) -> dict[str, Any]:
+    """What the study file says of the best trial, and what the search chose; with all the epochs it had."""
+    more = {"epochs": best.settings["epochs"]} if best.extended else {}
+    return {**spec.train, **more, **sampled_of(best)}
+
+
 def settings_toml(settings: Mapping[str, Any]) -> str:
     """Settings as the lines of a `[train]` section; those that are not set are left out."""
     lines = [f"{name} = {_toml(value)}" for name, value in settings.items() if value is not None]

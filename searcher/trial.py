@@ -78,7 +78,8 @@ class TrialResult:
     lists why earlier attempts at it ended. `usage` is what the worker took over time. `reprieves` are
     stops that were due and were not carried out. `constraints` says of those of the study file by how much
     they are violated, as far as it is known: above 0 they are. `confirms` is the trial of the search that it
-    repeats with another seed, None for one of the search itself.
+    repeats with another seed, None for one of the search itself. `extended` says why it went on beyond its
+    planned epochs; empty when it did not.
     """
 
     number: int
@@ -103,6 +104,7 @@ class TrialResult:
     reprieves: tuple[Reprieve, ...] = ()
     constraints: Mapping[str, float] = field(default_factory=dict)
     confirms: int | None = None
+    extended: str = ""
 
     @property
     def verdict(self) -> Verdict:

@@ -229,7 +229,8 @@ def result_note(result: TrialResult) -> str:
     """What a person wants to know of a trial first: how it ended, what it reached, the diagnosis."""
     ended = f": {result.reason.splitlines()[0]}" if result.reason else ""
     let_run = (f"{reprieve.text}\n" for reprieve in result.reprieves)
-    again = [f"It {text}.", ""] if (text := repeat_text(result.confirms, result.settings)) else []
+    said = (repeat_text(result.confirms, result.settings), result.extended)
+    again = [f"It {text}.\n" for text in said if text]
     lines = [*again, f"**{result.outcome}** after {result.epochs:.3g} epochs{ended}", "", *let_run]
     if result.best is not None:
         reached = ", ".join(f"{name} {value:.4g}" for name, value in result.best.metrics.items())
@@ -251,6 +252,7 @@ def result_tags(result: TrialResult, curves: Sequence[str]) -> dict[str, str]:
         tags["first_cause"] = cause.kind
     tags |= {reprieve.why: reprieve.text for reprieve in result.reprieves}
     tags |= {"reason": result.reason} if result.reason else {}
+    tags |= {"extended": result.extended} if result.extended else {}
     if result.confirms is not None:
         tags |= {"confirms": str(result.confirms), "seed": str(result.settings.get("seed"))}
     if result.outcome is Outcome.FAILED:

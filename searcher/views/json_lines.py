@@ -78,6 +78,7 @@ def _result(result: TrialResult) -> dict[str, Any]:
         "outcome": result.outcome.value,
         "value": result.value,
         "confirms": result.confirms,
+        "extended": result.extended,
         "reason": result.reason,
         "reprieves": [asdict(reprieve) for reprieve in result.reprieves],
         "seconds": result.seconds,

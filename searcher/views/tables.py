@@ -64,7 +64,8 @@ def trials_table(spec: StudySpec, results: Sequence[TrialResult], width: int) ->
         shown = _row(row, widths, line if is_wide else "")
         room = width - len(INDENT)
         again = repeat_text(result.confirms, result.settings)
-        lines = [again, untold_reason(result, 2 * room), reprieves_text(result), "" if is_wide else line]
+        said = [again, untold_reason(result, 2 * room), reprieves_text(result), result.extended]
+        lines = [*said, "" if is_wide else line]
         below = "\n".join(textwrap.indent(_wrapped(each, room), INDENT) for each in lines if each)
         is_best = best is not None and result.number == best.number
         text.append("\n" + shown, style="bold green" if is_best else "")

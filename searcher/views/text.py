@@ -41,6 +41,6 @@ def result_line(result: TrialResult) -> str:
     cause = likely_cause(result.report)
     why = short_reason(result, LINE) or ("" if cause is None else f"warning: {kind_of(cause)}")
     again = repeat_text(result.confirms, result.settings)
-    why = "; ".join(filter(None, (again, why, reprieves_text(result))))
+    why = "; ".join(filter(None, (again, why, reprieves_text(result), result.extended)))
     line = f"trial {result.number} {result.outcome} {value} {result.verdict} | "
     return line + short_settings(sampled_of(result)) + (f" ({why})" if why else "")
