@@ -170,6 +170,8 @@ class Books:
         found = extension_of(self._spec, attempt.settings, course, report, self.ledger.results)
         if found is None or outcome is not Outcome.COMPLETED:
             return False
+        if not self._patiently(lambda: self._store.is_ours(attempt.number)):
+            return False
         extension = replace(found, seconds=time.time() - attempt.patience.began)
         self._patiently(lambda: self._store.extend(attempt.trial, extension))
         self._view(Noted(f"trial {attempt.number} {extension.text}"))

@@ -125,7 +125,7 @@ class Coordinator:
             self._store.requeue_orphans()
             if self._store.running() or not self._budget_reached():
                 return False
-            return self._books.repeating.next(len(self._running)) is None
+            return self._books.repeating.is_done()
 
     @property
     def _leaves(self) -> str:

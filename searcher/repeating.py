@@ -30,6 +30,12 @@ class Repeating:
             self._is_over, self._is_asked = self._store.is_search_over(), True
         return self._is_over
 
+    def is_done(self) -> bool:
+        """Whether nothing is left to repeat when no trial runs anywhere. To be called inside `exclusive`."""
+        if self._spec.search.confirm and self._store.repeats() is None:
+            return False  # who leads is not known before all results were heard
+        return self.next(0) is None
+
     def next(self, running: int) -> Repeat | None:
         """The repeat to begin, the budget being used; None when there is none, or none yet, since trials have
         to end first. Of ours so many are `running`. To be called inside `exclusive` of the store."""

@@ -9,13 +9,16 @@ from typing import Any
 
 import optuna
 import pytest
+import told_trials
 from mlflow import MlflowClient
 
 from searcher.checks import check
 from searcher.confirming import confirmation, leaders_of
 from searcher.errors import SpecError
 from searcher.history import History
+from searcher.ledger import Ledger
 from searcher.opening import load_study, open_study
+from searcher.repeating import Repeating
 from searcher.repeats import CONFIRMS, Repeat
 from searcher.report.numbers.study_file import study_file
 from searcher.samplers import SAMPLERS
@@ -230,3 +233,23 @@ def test_a_study_whose_hours_were_used_goes_on_with_its_repeats(make_spec: Make,
     assert known is not None and known.waiting == Repeat(trial.number, 1)
     number = store.ask(Repeat(trial.number, 1))[0].number
     assert number == trial.number + 1, "the one that waits is taken up, and none is made"
+
+
+def test_nobody_leaves_before_all_results_are_heard_and_what_they_lead_to_is_trained(
+    make_spec: Make, workplace: Path
+) -> None:
+    spec = make_spec(search={"confirm": 1, "trials": 2})
+    here, there = open_study(spec, STORE), open_study(spec, STORE)
+    ledger, said = Ledger(spec.metric, workplace), []
+    repeating = Repeating(spec, here, ledger, said.append)
+    told_trials.train(there)
+    assert not repeating.is_done() and said == []
+    for result in here.news():
+        ledger.add(result)
+    assert repeating.next(0) == Repeat(0, 1)
+    (note,) = said
+    assert "trial 0 is trained again with another seed" in note.text
+    trial, _ = there.ask(Repeat(0, 1))
+    other = Repeating(spec, open_study(spec, STORE), ledger, said.append)
+    assert other.next(0) is None, "another one trains it"
+    assert trial.number == 1
