@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from optuna import Trial
 
 from diagnostics import Report
+from searcher.extending import EPOCHS, Extension, extension_in, may_extend
 from searcher.launchers.job import Job
+from searcher.ledger import Ledger
 from searcher.patience import Patience
+from searcher.repeats import Repeat, repeat_of
+from searcher.settings import job_of, refused_settings, settings_of
 from searcher.space import Point
 from searcher.spec import StudySpec
 from searcher.trial import Outcome, TrialCourse, TrialResult
+from trainers.errors import SettingError
+
+KEEP = "keep_last_state"
+"""The setting by which a training leaves its state at its end."""
 
 
 @dataclass
@@ -27,6 +36,8 @@ class Attempt:
     settings: Mapping[str, Any]
     job: Job
     earlier: tuple[str, ...]
+    repeat: Repeat | None = None  # of a trial of the search, with another seed
+    extension: Extension | None = None  # to more epochs than were planned
     slot: str = ""  # where it trains; empty while it waits for room in the memory of a device
 
     def __post_init__(self) -> None:
@@ -36,6 +47,18 @@ class Attempt:
         """It begins, or begins anew, now: nothing was heard of it yet."""
         self.course = TrialCourse(self.spec.metric)
         self.patience = Patience.of(self.spec.dispatch, time.time())
+
+    def extend(self, extension: Extension) -> None:
+        """From now on it has more epochs; it begins anew, and its training goes on from its last state."""
+        self.extension = extension
+        more = {EPOCHS: extension.epochs}
+        self.settings = {**self.settings, **more}
+        self.job = replace(self.job, settings={**self.job.settings, **more, KEEP: False})
+
+    @property
+    def may_be_pruned(self) -> bool:
+        """Whether it has come further than to the end that was planned: up to there nobody has pruned it."""
+        return self.extension is None or self.course.epoch > self.extension.planned
 
     @property
     def number(self) -> int:
@@ -47,6 +70,7 @@ class Attempt:
     ) -> TrialResult:
         """What came of it, now."""
         course, now = self.course, time.time()
+        before = 0.0 if self.extension is None else self.extension.seconds
         return TrialResult(
             number=self.number,
             settings=self.settings,
@@ -63,9 +87,36 @@ class Attempt:
             detail=detail,
             signals=course.signals,
             facts=course.facts,
-            seconds=now - self.patience.began,
+            seconds=before + now - self.patience.began,
             ended_at=now,
             attempts=self.earlier,
             usage=course.usage.rows,
             reprieves=course.reprieves,
+            confirms=None if self.repeat is None else self.repeat.of,
+            extended="" if self.extension is None else self.extension.text,
         )
+
+
+def first_attempt(
+    spec: StudySpec,
+    trial: Trial,
+    point: Point,
+    earlier: tuple[str, ...],
+    ledger: Ledger,
+    runs: Path,
+    slots: int,
+) -> tuple[Attempt, str]:
+    """The attempt at a trial that was just asked for, with a job for one of so many `slots`; and why its
+    settings are refused, empty when they are not."""
+    repeat, refused = repeat_of(trial.user_attrs), ""
+    try:
+        settings = settings_of(spec, point, repeat)
+    except SettingError as error:
+        settings, refused = refused_settings(spec, point), str(error)
+    job = job_of(spec, trial.number, settings, runs, ledger.alike(settings), slots)
+    if not refused and repeat is None and may_extend(spec, settings):
+        job = replace(job, settings={**job.settings, KEEP: True})
+    attempt = Attempt(spec, trial, point, settings, job, earlier, repeat)
+    if (extension := extension_in(trial.user_attrs)) is not None:
+        attempt.extend(extension)
+    return attempt, refused

@@ -13,17 +13,19 @@ from searcher.attempt import Attempt
 from searcher.budget import exhausted, used_hours
 from searcher.errors import SearcherError
 from searcher.events import Noted, TrialEnded, View
+from searcher.extending import extension_of, may_extend
 from searcher.feasibility import broken_early, check_measured, check_names, settled
 from searcher.launchers.job import End, Ended
 from searcher.ledger import Ledger
 from searcher.policy import finding_of, finding_of_memory, outcome_of, stop_reason
 from searcher.records import left_states, trial_folder, with_files, write_files
+from searcher.repeating import Repeating
 from searcher.reprieves import reprieve_of
 from searcher.sampling import count_points
 from searcher.spec import StudySpec
 from searcher.store import StudyStore
 from searcher.tracking import BackgroundTracker
-from searcher.trial import Outcome, TrialCourse, TrialResult
+from searcher.trial import Outcome, TrialCourse, TrialResult, searched
 from trainers.states import forget_state
 
 HOW = {End.FINISHED: "finished", End.TIMEOUT: "stopped"}
@@ -56,6 +58,7 @@ class Books:
         patiently: Patiently,
     ) -> None:
         self.ledger = Ledger(spec.metric, runs)
+        self.repeating = Repeating(spec, store, self.ledger, view)
         self.has_values = False  # whether a trial of this run was evaluated; earlier runs say nothing of it
         self._spec = spec
         self._store = store
@@ -72,15 +75,17 @@ class Books:
         for result in self._store.news():
             self.ledger.add(result)
         self._forget_left_states()
-        self._hours_before = used_hours(self.ledger.results)
+        self._hours_before = used_hours(searched(self.ledger.results))
         self._tracker.open(self.ledger.results)
 
     def budget_reached(self, begun: int, running: Iterable[Attempt]) -> str:
         """Which budget is used, in words, once so many trials were `begun`; empty when none is."""
         now = time.time()
         hours = self._hours_before + (now - self._began) / 3600
-        device_hours = self.ledger.device_hours + sum(now - one.patience.began for one in running) / 3600
-        return exhausted(self._spec.search, begun, hours, device_hours, self._points)
+        ours = sum(now - one.patience.began for one in running if one.repeat is None)
+        device_hours = self.ledger.device_hours + ours / 3600
+        used = exhausted(self._spec.search, begun, hours, device_hours, self._points)
+        return used or ("the budget of the search is used" if self.repeating.is_search_over() else "")
 
     def _forget_left_states(self) -> None:
         """Remove states of trials that were told, but whose coordinator died right after that."""
@@ -142,6 +147,36 @@ class Books:
         if outcome is Outcome.COMPLETED and not has_value:
             return Outcome.DOOMED, report, self._no_value(course, trainable=trainable)
         return outcome, report, ended.cause or stop_reason(report.findings)
+
+    def behind(self, attempt: Attempt) -> str:
+        """Why the pruner gives up a trial that was just evaluated; empty when it does not."""
+        course, metric = attempt.course, self._spec.metric.name
+        if course.is_audited:
+            self._store.follow(attempt.trial, course.values)
+            return ""
+        if not self._store.should_prune(attempt.trial, course.values) or not attempt.may_be_pruned:
+            return ""
+        pruner, value = self._spec.search.pruner.name, list(course.values.values())[-1]
+        return f"pruned by {pruner} at epoch {course.epoch:.3g}: {metric} {value:.4g} is behind other trials"
+
+    def extended(self, attempt: Attempt, ended: Ended) -> bool:
+        """Whether a training that came to its end goes on beyond it; then it has got more epochs."""
+        course, is_new = attempt.course, attempt.extension is None and attempt.repeat is None
+        if ended.end is not End.FINISHED or course.value is None or not is_new:
+            return False
+        if not may_extend(self._spec, attempt.settings):
+            return False
+        outcome, report, _ = self.judged_end(attempt, ended, trainable=True)
+        found = extension_of(self._spec, attempt.settings, course, report, self.ledger.results)
+        if found is None or outcome is not Outcome.COMPLETED:
+            return False
+        if not self._patiently(lambda: self._store.is_ours(attempt.number)):
+            return False
+        extension = replace(found, seconds=time.time() - attempt.patience.began)
+        self._patiently(lambda: self._store.extend(attempt.trial, extension))
+        self._view(Noted(f"trial {attempt.number} {extension.text}"))
+        attempt.extend(extension)
+        return True
 
     def close(self, attempt: Attempt, outcome: Outcome, report: Report, reason: str, detail: str) -> None:
         """Write down how a trial ended."""

@@ -205,6 +205,9 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", metavar="NAME", help="record the study under another name")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the search")
     parser.add_argument(
+        "--confirm", type=int, metavar="N", help="other seeds for the leading trials before one is named"
+    )
+    parser.add_argument(
         "--from",
         action="append",
         default=[],

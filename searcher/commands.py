@@ -60,7 +60,8 @@ def run_command(arguments: argparse.Namespace) -> int:
 def status_command(arguments: argparse.Namespace) -> int:
     """Every recorded study, or one, in a few lines."""
     from searcher.opening import load_study, recorded_name, recorded_names
-    from searcher.summary import best_line, outcome_counts, verdict_counts
+    from searcher.summary import best_line, confirm_line, outcome_counts, verdict_counts
+    from searcher.trial import searched
 
     names = [recorded_name(arguments.study)] if arguments.study else recorded_names(arguments.storage)
     if not names:
@@ -68,13 +69,18 @@ def status_command(arguments: argparse.Namespace) -> int:
     for name in names:
         store = load_study(name, arguments.storage)
         results = store.results()
-        counts = [f"{count} {outcome}" for outcome, count in outcome_counts(results).items()]
+        search = searched(results)
+        counts = [f"{count} {outcome}" for outcome, count in outcome_counts(search).items()]
         counts += [f"{len(left)} running or queued"] if (left := store.unfinished()) else []
-        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in verdict_counts(results).items())
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in verdict_counts(search).items())
         budget = store.spec.search.trials
-        done = f"{len(results)} of {budget} trials" if budget is not None else f"{len(results)} trials"
-        print(f"{name}: {', '.join([done, *counts])}")
+        trials = len(search)
+        done = f"{trials} of {budget} trials" if budget is not None else f"{trials} trials"
+        again = [f"{len(results) - trials} repeats"] if len(results) > trials else []
+        print(f"{name}: {', '.join([done, *counts, *again])}")
         print(f"  best: {best_line(store.spec, results)}")
+        if line := confirm_line(store.spec, results):
+            print(f"  confirmed: {line}")
         if verdicts:
             print(f"  verdicts: {verdicts}")
     return 0
@@ -85,6 +91,7 @@ def show_command(arguments: argparse.Namespace) -> int:
     from searcher.audit import audit_line
     from searcher.naming import short_settings
     from searcher.opening import load_study, recorded_name
+    from searcher.summary import confirm_line
     from searcher.views.fitting import Trimmed, roomy_console
     from searcher.views.tables import space_table, trials_table
 
@@ -93,6 +100,8 @@ def show_command(arguments: argparse.Namespace) -> int:
     console.print(Text(store.spec.name, style="bold"), Text(store.spec.question))
     console.print(Trimmed(space_table(store.spec)), "")
     console.print(trials_table(store.spec, results, console.width))
+    if line := confirm_line(store.spec, results):
+        console.print(Text(f"\nconfirmed: {line}"))
     if line := audit_line(store.spec.metric, results):
         console.print(Text(f"\naudit: {line}"))
     for number, point in store.unfinished():
@@ -106,7 +115,7 @@ def best_command(arguments: argparse.Namespace) -> int:
     """The best settings as TOML; with `--model` its weights too."""
     from searcher.opening import load_study, recorded_name
     from searcher.records import WEIGHTS, trial_folder
-    from searcher.summary import best_line, best_result, sampled_of, settings_toml
+    from searcher.summary import best_line, best_result, best_settings, confirm_line, settings_toml
 
     store = load_study(recorded_name(arguments.study), arguments.storage)
     results = store.results()
@@ -114,7 +123,9 @@ def best_command(arguments: argparse.Namespace) -> int:
     if best is None:
         raise NotFound(f"study {arguments.study!r} has no best trial: {best_line(store.spec, results)}")
     print(f"# {best_line(store.spec, results)}")
-    print(settings_toml({**store.spec.train, **sampled_of(best)}), end="")
+    if line := confirm_line(store.spec, results):
+        print(f"# {line}")
+    print(settings_toml(best_settings(store.spec, best)), end="")
     if arguments.model:
         weights = trial_folder(Path(arguments.runs) / store.spec.name, best.number) / WEIGHTS
         if not weights.exists():
@@ -216,6 +227,7 @@ def _changes(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
             "trials": arguments.trials,
             "hours": arguments.hours,
             "seed": arguments.seed,
+            "confirm": arguments.confirm,
             "warm_start": _studies(arguments.warm_start),
         },
         "dispatch": {
@@ -245,15 +257,16 @@ def _number_or_text(given: str | None) -> int | str | None:
 
 
 def _print_end(spec: Any, results: Any, arguments: argparse.Namespace, tracking: str | None) -> None:
+    from searcher.trial import searched
     from searcher.views.tables import end_of_study, next_looks
 
     console = Console()
     console.print(end_of_study(spec, results))
     elsewhere = "" if arguments.storage == STORAGE else f" --storage {arguments.storage}"
     files = "" if arguments.runs == RUNS else f" --runs {arguments.runs}"
-    budget = spec.search.trials
-    if budget is not None and len(results) < budget:
-        print(f"{len(results)} of {budget} trials are done; the same command goes on")
+    budget, trials = spec.search.trials, len(searched(results))
+    if budget is not None and trials < budget:
+        print(f"{trials} of {budget} trials are done; the same command goes on")
     looks = [
         (f"searcher report {spec.name} --open{elsewhere}{files}", "what the study has taught, as a page"),
         (f"searcher show {spec.name}{elsewhere}", "every trial and what became of it"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from diagnostics import Report
-from searcher.attempt import Attempt
+from searcher.attempt import Attempt, first_attempt
 from searcher.books import Books
 from searcher.errors import SearcherError, StorageError
 from searcher.events import Noted, StudyOpened, TrialProgressed, TrialStarted, View
@@ -19,13 +19,11 @@ from searcher.launchers.job import End, Ended, Message
 from searcher.orders import Order, Orders
 from searcher.patience import Pace, patiently
 from searcher.policy import MISTAKE, is_shown_first, may_retry
-from searcher.settings import job_of, refused_settings, settings_of
 from searcher.spec import StudySpec
 from searcher.store import StudyStore
 from searcher.tracking import BackgroundTracker, Started
 from searcher.trial import Outcome
 from searcher.usage import Usage
-from trainers.errors import SettingError
 from trainers.progress import Progress
 
 POLL_SECONDS = 0.1
@@ -125,7 +123,9 @@ class Coordinator:
         """Whether no trial is running anywhere, or has to be begun."""
         with self._store.exclusive():
             self._store.requeue_orphans()
-            return not self._store.running() and bool(self._budget_reached())
+            if self._store.running() or not self._budget_reached():
+                return False
+            return self._books.repeating.is_done()
 
     @property
     def _leaves(self) -> str:
@@ -167,8 +167,10 @@ class Coordinator:
         """Begin trials while there is room for them; `why` says what keeps us from it."""
         if (held := self._held) is not None and self._launcher.fits(held.job):
             self._launch(held)
-        if self.why and self._store.claims.shared and not self._asks.is_due():
-            return  # the budget was used a moment ago
+        if self.why and self._store.claims.shared:
+            if not self._asks.is_due():
+                return  # the budget was used a moment ago
+            self._books.hear_of_others()  # who leads hangs on all results
         while self._held is None and self._launcher.free > 0:
             self.why = self._leaves
             if self.why or self._orders.order.at_once or self._orders.order is Order.PAUSE:
@@ -177,7 +179,7 @@ class Coordinator:
                 return
 
     def _budget_reached(self) -> str:
-        here = len(self.ledger.results) + len(self._running)
+        here = self.ledger.searched + sum(attempt.repeat is None for attempt in self._running.values())
         begun = self._store.begun() if self._store.claims.shared else here
         return self._books.budget_reached(begun, self._running.values())
 
@@ -189,26 +191,21 @@ class Coordinator:
             if self._store.claims.shared or self._in_doubt:
                 self._store.requeue_orphans(besides=self._running)
             self.why = self._budget_reached()
-            if self.why:
+            repeat = self._books.repeating.next(len(self._running)) if self.why else None
+            if self.why and repeat is None:
                 return False
-            self._in_doubt = True
-            trial, point = self._store.ask()
+            self.why, self._in_doubt = "", True
+            trial, point = self._store.ask(repeat)
             self._in_doubt = False
-        refused = ""
-        try:
-            settings = settings_of(self.spec, point)
-        except SettingError as error:
-            settings, refused = refused_settings(self.spec, point), str(error)
-        alike = self.ledger.alike(settings)
-        job = job_of(self.spec, trial.number, settings, self._runs, alike, len(self._launcher.slots))
-        attempt = Attempt(self.spec, trial, point, settings, job, self._store.attempts(trial))
+        earlier, slots = self._store.attempts(trial), len(self._launcher.slots)
+        attempt, refused = first_attempt(self.spec, trial, point, earlier, self.ledger, self._runs, slots)
         self._running[trial.number] = attempt
-        self._tracker.start(Started(trial.number, settings, point.sampled))
+        self._tracker.start(Started(trial.number, attempt.settings, point.sampled))
         if refused:
             self._end(attempt, Ended(End.MISTAKE, refused))
         elif broken := self._books.broken(attempt):
             self._finish(attempt, Outcome.INFEASIBLE, self._books.judged(attempt, "stopped"), broken)
-        elif self._launcher.fits(job):
+        elif self._launcher.fits(attempt.job):
             self._launch(attempt)
         return True
 
@@ -220,7 +217,8 @@ class Coordinator:
     def _launch(self, attempt: Attempt) -> None:
         attempt.begin()
         attempt.slot = self._launcher.launch(attempt.job)
-        self.view(TrialStarted(attempt.number, attempt.slot, attempt.point.sampled, attempt.earlier))
+        sampled, repeat = attempt.point.sampled, attempt.repeat
+        self.view(TrialStarted(attempt.number, attempt.slot, sampled, attempt.earlier, repeat))
 
     def _take(self, message: Message) -> None:
         attempt = self._running.get(message.number)
@@ -245,14 +243,9 @@ class Coordinator:
             self._launcher.cancel(number)
             outcome = Outcome.DOOMED if reason else Outcome.INFEASIBLE
             self._finish(attempt, outcome, self._books.judged(attempt, "stopped"), reason or broken)
-        elif progress.metrics and course.is_audited:
-            self._store.follow(attempt.trial, course.values)
-        elif progress.metrics and self._store.should_prune(attempt.trial, course.values):
+        elif progress.metrics and (behind := self._books.behind(attempt)):
             self._launcher.cancel(number)
-            pruner, value = self.spec.search.pruner.name, list(course.values.values())[-1]
-            place = f"{self.spec.metric.name} {value:.4g} is behind other trials"
-            reason = f"pruned by {pruner} at epoch {course.epoch:.3g}: {place}"
-            self._finish(attempt, Outcome.PRUNED, self._books.judged(attempt, "stopped"), reason)
+            self._finish(attempt, Outcome.PRUNED, self._books.judged(attempt, "stopped"), behind)
 
     def _end(self, attempt: Attempt, ended: Ended) -> None:
         if is_shown_first(ended, attempt.earlier) and not self._is_trainable:
@@ -262,6 +255,9 @@ class Coordinator:
         if may_retry(ended, attempt.earlier, self.spec.search.retries):
             self._retry(attempt, ended)
             return
+        if self._books.extended(attempt, ended):
+            self._go_on(attempt)
+            return
         outcome, report, reason = self._books.judged_end(attempt, ended, trainable=self._is_trainable)
         self._finish(attempt, outcome, report, reason, ended.detail)
 
@@ -269,9 +265,13 @@ class Coordinator:
         number = attempt.number
         attempt.earlier = self._patiently(lambda: self._store.note_attempt(attempt.trial, ended.cause))
         self.view(Noted(f"trial {number}: {ended.cause}; it goes on from its last state, or begins anew"))
-        self._tracker.forget(number)
+        self._go_on(attempt)
+
+    def _go_on(self, attempt: Attempt) -> None:
+        """Launch a trial again: it says once more all that it has said."""
+        self._tracker.forget(attempt.number)
         self._launch(attempt)
-        self._tracker.start(Started(number, attempt.settings, attempt.point.sampled))
+        self._tracker.start(Started(attempt.number, attempt.settings, attempt.point.sampled))
 
     def _finish(
         self, attempt: Attempt, outcome: Outcome, report: Report, reason: str, detail: str = ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from searcher.repeats import Repeat
 from searcher.spec import StudySpec
 from searcher.trial import TrialCourse, TrialResult
 
@@ -23,12 +24,14 @@ class StudyOpened:
 
 @dataclass(frozen=True)
 class TrialStarted:
-    """A trial begins in a slot; `attempts` tells why earlier ones ended."""
+    """A trial begins in a slot; `attempts` tells why earlier ones ended, `repeat` which trial it trains
+    again, and with which seed, if it does."""
 
     number: int
     slot: str
     sampled: Mapping[str, Any]
     attempts: tuple[str, ...]
+    repeat: Repeat | None = None
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from searcher.foretold import foretold
+from searcher.repeats import repeat_of, without_repeats
 
 SIGN = {StudyDirection.MINIMIZE: 1.0, StudyDirection.MAXIMIZE: -1.0}
 """What makes lower values of a metric the better ones."""
 
 
 class History:
-    """A study with trials of earlier studies before its own.
+    """A study with trials of earlier studies before its own, and each of its points once.
 
     With `told_complete` it is for a sampler that reads trials in state COMPLETE alone: those that were
     stopped are shown to it as such (see `foretold`).
@@ -34,14 +35,35 @@ class History:
     def get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """All trials in these states, the earlier ones first."""
+        """All trials in these states, the earlier ones first, without repeats."""
         return self._get_trials(deepcopy, states)
 
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
         own = self._study._get_trials(deepcopy, None if self._told_complete else states, use_cache)
-        trials = [*(copy.deepcopy(self._earlier) if deepcopy else self._earlier), *own]
+        trials = [*(copy.deepcopy(self._earlier) if deepcopy else self._earlier), *averaged(own)]
         if self._told_complete:
             trials = foretold(trials, SIGN[self._study.direction])
         return [trial for trial in trials if states is None or trial.state in states]
+
+
+def averaged(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials of the search; those that were repeated have the mean of their repeats as their value.
+
+    Repeats draw nothing to their point: they were not chosen for what was known of it.
+    """
+    values: dict[int, list[float]] = {}
+    for trial in trials:
+        if (repeat := repeat_of(trial.user_attrs)) is not None and trial.state is TrialState.COMPLETE:
+            values.setdefault(repeat.of, []).extend(trial.values)
+
+    def seen(trial: FrozenTrial) -> FrozenTrial:
+        if trial.number not in values or trial.state is not TrialState.COMPLETE:
+            return trial
+        again = copy.copy(trial)
+        again.values = [sum(values[trial.number]) / len(values[trial.number])]
+        return again
+
+    searched = without_repeats(trials)
+    return searched if len(searched) == len(trials) else [seen(trial) for trial in searched]

@@ -7,7 +7,9 @@ from typing import Any
 
 from searcher.spec import StudySpec
 
-MACHINE = frozenset({"device", "threads", "data_dir", "folder", "save_every", "state_mb", "micro_batch"})
+MACHINE = frozenset(
+    ("device", "threads", "data_dir", "folder", "save_every", "state_mb", "keep_last_state", "micro_batch")
+)
 """Settings that may differ between two runs of one study: they say where, not what."""
 
 

@@ -32,13 +32,15 @@ class Ledger:
 
     def __init__(self, metric: Metric, runs: Path) -> None:
         self.results: list[TrialResult] = []
-        self.device_hours = 0.0
+        self.searched = 0  # trials of the search
+        self.device_hours = 0.0  # that they took
         self._metric = metric
         self._runs = runs
         self._best: list[TrialResult] = []  # completed trials whose weights are kept, the best first
         self._siblings: dict[object, Facts] = {}  # digest of the data -> the best losses on it
         self._alike: defaultdict[Signature, list[TrialResult]] = defaultdict(list)
         self._reasons: set[str] = set()  # why trials failed; empty for one that did not
+        self._repeated: set[int] = set()  # trials whose weights stay, since one of them may be named
 
     def siblings(self, facts: Mapping[str, Any]) -> Facts:
         """The best losses that trials on the same data have reached, as facts."""
@@ -51,17 +53,21 @@ class Ledger:
     def add(self, result: TrialResult) -> bool:
         """Take in a result; whether it is the best so far."""
         self.results.append(result := replace(result, signals=Signals(), usage=()))
-        self.device_hours += result.seconds / 3600
+        if result.confirms is None:
+            self.searched += 1
+            self.device_hours += result.seconds / 3600
+        else:
+            self._repeated.add(result.confirms)
         data = result.facts.get(DIGEST)
         self._siblings[data] = with_sibling(self._siblings.get(data, {}), result)
         self._alike[signature(result.settings)].append(result)
         self._reasons.add(result.reason if result.outcome is Outcome.FAILED else "")
-        if result.outcome is not Outcome.COMPLETED or result.value is None:
+        if result.outcome is not Outcome.COMPLETED or result.value is None or result.confirms is not None:
             (trial_folder(self._runs, result.number) / WEIGHTS).unlink(missing_ok=True)
             return False
         self._best = ranked(self._metric, [*self._best, self.results[-1]])
         rank = self._best.index(self.results[-1])
-        for dropped in self._best[KEPT_WEIGHTS:]:
+        for dropped in (one for one in self._best[KEPT_WEIGHTS:] if one.number not in self._repeated):
             (trial_folder(self._runs, dropped.number) / WEIGHTS).unlink(missing_ok=True)
         del self._best[KEPT_WEIGHTS:]
         return rank == 0

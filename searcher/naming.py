@@ -27,9 +27,19 @@ def short_settings(sampled: Mapping[str, Any]) -> str:
     return " ".join(parts)
 
 
+def repeat_text(of: int | None, settings: Mapping[str, Any]) -> str:
+    """Which trial one with these settings repeats, and with which seed; empty for a trial of the search."""
+    return "" if of is None else f"repeats trial {of} with seed {settings.get('seed')}"
+
+
 def run_name(number: int, sampled: Mapping[str, Any]) -> str:
     """The name of a trial's run, such that names sort by number."""
     return f"t{number:04d} {short_settings(sampled)}"[:250]
+
+
+def chance_text(share: float) -> str:
+    """A chance from 0 to 1 in whole per cent; what was drawn is never certain: `87 %`, `> 99 %`."""
+    return "> 99 %" if share >= 0.995 else "< 1 %" if share < 0.005 else f"{100 * share:.0f} %"
 
 
 def duration(seconds: float) -> str:

@@ -18,6 +18,7 @@ from searcher.spec import StudySpec, parse_spec, read_spec
 from searcher.storage import open_storage, translated
 from searcher.store import SPEC, StudyStore
 from searcher.tabulated import table_notes
+from searcher.trial import searched
 from searcher.warmstart import WARM_START, WarmStart, warm_start
 from trainers.choices import choices
 
@@ -64,7 +65,7 @@ def open_study(spec: StudySpec, url: str, earlier: str | None = None) -> StudySt
 def _warm_start(spec: StudySpec, source: str) -> WarmStart:
     """What the studies that `spec` names, in the store `source`, have to say to it."""
     stores = [load_study(name, source) for name in dict.fromkeys(spec.search.warm_start)]
-    return warm_start(spec, [(store.spec, store.results()) for store in stores])
+    return warm_start(spec, [(store.spec, searched(store.results())) for store in stores])
 
 
 def _begin_warm(study: optuna.Study, spec: StudySpec, take: Callable[[], WarmStart]) -> tuple[str, ...]:

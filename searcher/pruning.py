@@ -17,6 +17,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from searcher.contest import Contest, FinishedTrial, Judge
+from searcher.repeats import without_repeats
 from searcher.samplers import PRUNERS, build_pruner
 
 
@@ -111,8 +112,9 @@ class PruningBoard:
         return notes
 
     def learn(self, trials: Sequence[FrozenTrial]) -> None:
-        """Trials that were finished elsewhere, or before; those that are not finished tell nothing yet."""
-        for trial in sorted(filter(_is_finished, trials), key=_ended):
+        """Trials that were finished elsewhere, or before; those that are not finished tell nothing yet, and
+        repeats of others never do."""
+        for trial in sorted(filter(_is_finished, without_repeats(trials)), key=_ended):
             self._running.pop(trial.number, None)
             completed = trial.state is TrialState.COMPLETE
             value = trial.value if completed else None

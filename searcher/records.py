@@ -114,6 +114,8 @@ def to_record(result: TrialResult) -> dict[str, Any]:
         "ended_at": result.ended_at,
         "reprieves": [asdict(reprieve) for reprieve in result.reprieves],
         "constraints": dict(result.constraints),
+        **({} if result.confirms is None else {"confirms": result.confirms}),
+        **({"extended": result.extended} if result.extended else {}),
     }
 
 
@@ -142,6 +144,8 @@ def result_from_record(
         attempts=attempts,
         reprieves=tuple(Reprieve(**known) for known in record.get("reprieves", ())),  # none in old records
         constraints=record.get("constraints", {}),  # records of studies without any may lack it
+        confirms=record.get("confirms"),
+        extended=record.get("extended", ""),
     )
 
 

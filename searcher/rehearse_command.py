@@ -21,6 +21,7 @@ def rehearse_command(arguments: argparse.Namespace) -> int:
     from searcher.opening import load_study, recorded_name
     from searcher.rehearsal.compare import Wanted, rehearsal_of
     from searcher.rehearsal.words import caveats, conclusion
+    from searcher.trial import searched
     from searcher.views.fitting import roomy_console
     from searcher.views.rehearsal import rehearsal_view
 
@@ -36,7 +37,7 @@ def rehearse_command(arguments: argparse.Namespace) -> int:
         arguments.slots,
     )
     store = load_study(recorded_name(arguments.study), arguments.storage)
-    results = store.results()
+    results = searched(store.results())  # a repeat is no point that a sampler has chosen
     noise = _noise(store.spec, results, Path(arguments.runs) / store.spec.name)
     rehearsal = rehearsal_of(store.spec, results, noise, wanted)
     if arguments.json:

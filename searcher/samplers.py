@@ -21,6 +21,7 @@ from searcher.forecasts import Forecast, ForecastPruner
 from searcher.history import History
 from searcher.options import built
 from searcher.percentiles import Median, Percentile
+from searcher.repeats import repeat_of
 from searcher.rungs import Hyperband, SuccessiveHalving
 
 Space = dict[str, BaseDistribution]
@@ -180,7 +181,9 @@ class Reproducible(samplers.BaseSampler):
         """Nothing to do: draws differ between trials by their number."""
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Bring in the sampler of this trial."""
+        """Bring in the sampler of this trial; a repeat has its values already."""
+        if repeat_of(trial.user_attrs) is not None:
+            return
         self._inner = self._build(self._seed_of(trial.number))
         self._inner.before_trial(study, trial)
 
@@ -204,7 +207,9 @@ class Reproducible(samplers.BaseSampler):
     def after_trial(
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        """Let the sampler note how the trial ended."""
+        """Let the sampler note how the trial ended; of a repeat it knows nothing."""
+        if repeat_of(trial.user_attrs) is not None:
+            return
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Constraints have been set", UserWarning)

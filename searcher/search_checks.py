@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from searcher.confirming import SEED
 from searcher.contest import Contest
+from searcher.extending import EPOCHS
 from searcher.feasibility import known_names
 from searcher.options import option_mistakes
 from searcher.pruning import build_judge
@@ -14,6 +16,8 @@ from searcher.sampling import AUTO, NAMES, PARTIAL, base_of, chosen, count_point
 from searcher.space import unusable_values
 from searcher.spec import StudySpec
 from trainers.choices import choices, unknown
+from trainers.parts.schedules import LASTING
+from trainers.tabulated import is_replay
 
 Found = Iterator[tuple[str, str]]
 
@@ -34,6 +38,8 @@ def search_mistakes(spec: StudySpec, sound: bool) -> Found:
             f"the sampler {name!r} learns nothing from other studies; choose from: {warm}",
         )
     yield from _limits(spec)
+    yield from _confirm(spec)
+    yield from _extend(spec)
     yield from _enqueued(spec)
     if spec.enqueue and name == "grid":
         yield "enqueue", "is not for the sampler 'grid', which tries every point in its own order"
@@ -116,6 +122,43 @@ def _limits(spec: StudySpec) -> Found:
     for constraint in spec.search.limits:
         if known is not None and constraint.name not in known:
             yield "search.constraints", f"{str(constraint)!r}: {unknown(constraint.name, known)}"
+
+
+def _confirm(spec: StudySpec) -> Found:
+    """Why trials cannot be trained again with another seed alone."""
+    if not spec.search.confirm:
+        return
+    place, seed = "search.confirm", spec.fixed.get(SEED, 0)
+    if is_replay(spec.trainer):
+        yield place, "a table of recorded trainings has no other seeds to train with; leave confirm out"
+    elif SEED in spec.space:
+        yield (
+            place,
+            f"[space] searches {SEED}, in which repeats differ; search without it, or leave confirm out",
+        )
+    elif not isinstance(seed, int) or isinstance(seed, bool):
+        yield place, f"repeats count up from train.{SEED}, which has to be a whole number, but is {seed!r}"
+
+
+def _extend(spec: StudySpec) -> Found:
+    """Why no trial can go on beyond its planned epochs."""
+    if spec.search.extend == 1:
+        return
+    place = "search.extend"
+    if spec.trainer is not None:
+        yield place, "is for the trainer that comes along: another one ends when it says so; leave extend out"
+        return
+    if EPOCHS in spec.space:
+        yield place, f"[space] searches {EPOCHS}, which a trial would leave; take it out, or leave extend out"
+    schedule = spec.space.get("schedule")
+    values = [spec.fixed.get("schedule", "constant")] if schedule is None else schedule.examples
+    if not set(values) & set(LASTING):
+        named = ", ".join(map(str, values))
+        yield (
+            place,
+            f"no trial can go on under the schedule {named}, which ends with the planned epochs; choose "
+            f"from: {', '.join(LASTING)}, or leave extend out",
+        )
 
 
 def _enqueued(spec: StudySpec) -> Found:

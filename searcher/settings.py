@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from searcher.confirming import SEED, base_seed
 from searcher.identity import MACHINE
 from searcher.launchers.job import Job
 from searcher.memory import predicted_micro_batch, predicted_peak_mb
 from searcher.records import trial_folder
+from searcher.repeats import Repeat
 from searcher.space import Point
 from searcher.spec import StudySpec
 from searcher.tabulated import nearest
@@ -18,12 +20,12 @@ from trainers.config import SETTINGS, config_from, default_of
 from trainers.tabulated import LINE, is_replay
 
 
-def settings_of(spec: StudySpec, point: Point) -> dict[str, Any]:
+def settings_of(spec: StudySpec, point: Point, repeat: Repeat | None = None) -> dict[str, Any]:
     """Every setting of a trial, as it is recorded: no machine's paths among them.
 
-    An inactive setting has its default, so that no trial lacks a value.
+    An inactive setting has its default, so that no trial lacks a value. A `repeat` has a seed of its own.
     """
-    given = {**spec.fixed, **point.sampled}
+    given = {**spec.fixed, **point.sampled, **({} if repeat is None else {SEED: repeat.seed})}
     if spec.trainer is not None:
         where = {LINE: nearest(spec, point.sampled).line} if is_replay(spec.trainer) else {}
         return {**_off(point), **given, **where}
@@ -58,7 +60,8 @@ def job_of(
     folder = str(trial_folder(runs, number).resolve())
     machine = {name: value for name, value in spec.fixed.items() if name in MACHINE}
     if spec.trainer is not None:
-        return Job(number, spec.trainer, {**settings, **machine, "folder": folder})
+        seed = {SEED: base_seed(spec)} if spec.search.confirm else {}  # that of a repeat is a setting of it
+        return Job(number, spec.trainer, {**seed, **settings, **machine, "folder": folder})
     dispatch, parts = spec.dispatch, predicted_micro_batch(settings, alike)
     kept = {"save_every": dispatch.state_seconds, "state_mb": dispatch.states_gb * 1000 / max(slots, 1)}
     ours = {**kept, **({} if parts is None else {"micro_batch": parts}), "folder": folder}

@@ -145,12 +145,19 @@ class Search(_Strict):
     warm_start: list[str] = []  # recorded studies whose trials guide the sampler
     audit: float = Field(default=0.05, ge=0, le=1)  # share of the stops that are not carried out
     constraints: Annotated[list[str], AfterValidator(_parsed)] = []  # what a trial has to keep
+    confirm: int = Field(default=0, ge=0)  # other seeds that the leading trials are trained again with
+    extend: float = Field(default=1.0, ge=1, le=10)  # times its epochs that a promising trial may get
 
     @model_validator(mode="after")
     def _has_a_budget(self) -> Search:
         if self.trials is None and self.hours is None and self.device_hours is None:
             raise ValueError("has no budget; give at least one of trials, hours, device_hours")
         return self
+
+    @property
+    def budget(self) -> list[float | None]:
+        """When the search ends: trials, hours, device hours."""
+        return [self.trials, self.hours, self.device_hours]
 
     @property
     def limits(self) -> list[Constraint]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,10 +16,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from diagnostics.findings import Facts
 from searcher.claims import OWNER, claims_for
 from searcher.contest import Contest
+from searcher.extending import Extension
 from searcher.orders import ENDED, ORDER, Order, Orders, orders_of
 from searcher.policy import constraints_of, stand_in
 from searcher.pruning import PruningBoard, build_judge
 from searcher.records import result_from_record, to_record
+from searcher.repeats import EXTENDED, Recorded, Repeat, begin_repeat, is_after, recorded_repeats, repeat_of
 from searcher.space import Point, check_values, point_of, suggest
 from searcher.spec import StudySpec
 from searcher.storage import translated
@@ -77,7 +79,7 @@ class StudyStore:
         Those `besides` are ours. To be called inside `exclusive`.
         """
         with translated(self._storage.url):
-            running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            running = self._trials(TrialState.RUNNING)
             left = self.claims.orphans([trial for trial in running if trial.number not in besides])
             for trial in left:
                 self._requeue(trial.number)
@@ -89,18 +91,20 @@ class StudyStore:
             if self.is_ours(number):
                 self._requeue(number)
 
-    def ask(self) -> tuple[Trial, Point]:
-        """The next trial, ours from now on: a queued one first, else a new point from the sampler.
+    def ask(self, repeat: Repeat | None = None) -> tuple[Trial, Point]:
+        """The next trial, ours from now on: a queued one first, else a new point from the sampler; or this
+        `repeat` of one.
 
         To be called inside `exclusive`.
         """
         with translated(self._storage.url):
-            trial = self._study.ask()
+            study, budget = self._study, self.spec.search.budget
+            trial = study.ask() if repeat is None else begin_repeat(study, repeat, budget)
             self._trial_ids[trial.number] = trial._trial_id
             if self.claims.shared:
                 trial.set_user_attr(OWNER, self.claims.me)
                 self.claims.beat([trial._trial_id])
-            self._board.begin(trial.number)
+            self._judged(trial)
             return trial, suggest(trial, self.spec)
 
     def beat(self, numbers: Iterable[int]) -> list[int]:
@@ -115,16 +119,22 @@ class StudyStore:
         return not self.claims.shared or self._is_owned(number, finished=False)
 
     def begun(self) -> int:
-        """How many trials were ever begun and not put back, here and elsewhere."""
-        with translated(self._storage.url):
-            trials = self._study.get_trials(deepcopy=False)
-        return sum(trial.state is not TrialState.WAITING for trial in trials)
+        """How many trials of the search were ever begun and not put back, here and elsewhere."""
+        ever = (trial for trial in self._trials() if trial.state is not TrialState.WAITING)
+        return sum(repeat_of(trial.user_attrs) is None for trial in ever)
+
+    def is_search_over(self) -> bool:
+        """Whether its leaders are being repeated, since the budget that it has now was used."""
+        return is_after(self._trials(), self.spec.search.budget)
+
+    def repeats(self) -> Recorded | None:
+        """The repeats on record; None while there are results that were not asked for yet (see `news`)."""
+        self._look()
+        return None if self._unheard else recorded_repeats(self._trials())
 
     def running(self) -> list[int]:
         """The numbers of the trials that are running, here and elsewhere."""
-        with translated(self._storage.url):
-            trials = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return [trial.number for trial in trials]
+        return [trial.number for trial in self._trials(TrialState.RUNNING)]
 
     def news(self) -> list[TrialResult]:
         """The results of trials that were finished since the last call, ours left out, as they ended."""
@@ -133,9 +143,7 @@ class StudyStore:
         return sorted(results, key=lambda result: result.ended_at)
 
     def _look(self) -> None:
-        with translated(self._storage.url):
-            trials = self._study.get_trials(deepcopy=False)
-        fresh = [t for t in trials if t.number not in self._told and t.state.is_finished()]
+        fresh = [t for t in self._trials() if t.number not in self._told and t.state.is_finished()]
         results = [result for trial in fresh if (result := _result(trial)) is not None]
         self._told |= {result.number for result in results}
         self._board.learn([trial for trial in fresh if trial.number in self._told])
@@ -149,10 +157,16 @@ class StudyStore:
     def note_attempt(self, trial: Trial, cause: str) -> tuple[str, ...]:
         """Remember why an attempt at this trial ended; all of them so far."""
         with translated(self._storage.url):
-            self._board.begin(trial.number)
+            self._judged(trial)
             causes = (*self.attempts(trial), cause)
             trial.set_user_attr(ATTEMPTS, list(causes))
             return causes
+
+    def extend(self, trial: Trial, extension: Extension) -> None:
+        """Remember that a trial of ours goes on beyond its planned epochs."""
+        with translated(self._storage.url):
+            self._judged(trial)
+            trial.set_user_attr(EXTENDED, asdict(extension))
 
     def should_prune(self, trial: Trial, values: Mapping[int, float]) -> bool:
         """Whether the study's pruner gives the trial up after these values (evaluations due -> value)."""
@@ -164,10 +178,8 @@ class StudyStore:
 
     def stand_in(self, own: Iterable[float], facts: Facts) -> float:
         """A finite value for a trial that has none to be proud of; `own` are the values it did reach."""
-        with translated(self._storage.url):
-            finished = (TrialState.COMPLETE, TrialState.PRUNED)
-            trials = self._study.get_trials(deepcopy=False, states=finished)
-        known = [trial.value for trial in trials if trial.value is not None]
+        finished = self._trials(TrialState.COMPLETE, TrialState.PRUNED)
+        known = [trial.value for trial in finished if trial.value is not None]
         return stand_in(known, own, facts, self.spec.metric)
 
     def tell(self, trial: Trial, result: TrialResult) -> TrialResult | None:
@@ -244,16 +256,22 @@ class StudyStore:
 
     def results(self) -> list[TrialResult]:
         """The results of all finished trials, by number, without their signals."""
-        with translated(self._storage.url):
-            trials = self._study.get_trials(deepcopy=False)
-        return [result for trial in trials if (result := _result(trial)) is not None]
+        return [result for trial in self._trials() if (result := _result(trial)) is not None]
 
     def unfinished(self) -> list[tuple[int, Point]]:
         """Trials that are running or queued, with their points so far."""
-        with translated(self._storage.url):
-            states = (TrialState.RUNNING, TrialState.WAITING)
-            trials = self._study.get_trials(deepcopy=False, states=states)
+        trials = self._trials(TrialState.RUNNING, TrialState.WAITING)
         return [(trial.number, point_of(trial.params, self.spec)) for trial in trials]
+
+    def _trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """The trials in one of these states, by default all of them."""
+        with translated(self._storage.url):
+            return self._study.get_trials(deepcopy=False, states=states or None)
+
+    def _judged(self, trial: Trial) -> None:
+        """The pruner begins to judge a trial; a repeat is no rival of anybody."""
+        if repeat_of(trial.user_attrs) is None:
+            self._board.begin(trial.number)
 
     def _is_owned(self, number: int, *, finished: bool) -> bool:
         """Whether we were the last to run the trial, and it is still running, or is `finished`."""

@@ -77,7 +77,9 @@ class TrialResult:
     ended before its time and is empty when it did not; `detail` is a traceback or a log. `attempts`
     lists why earlier attempts at it ended. `usage` is what the worker took over time. `reprieves` are
     stops that were due and were not carried out. `constraints` says of those of the study file by how much
-    they are violated, as far as it is known: above 0 they are.
+    they are violated, as far as it is known: above 0 they are. `confirms` is the trial of the search that it
+    repeats with another seed, None for one of the search itself. `extended` says why it went on beyond its
+    planned epochs; empty when it did not.
     """
 
     number: int
@@ -101,6 +103,8 @@ class TrialResult:
     usage: tuple[Usage, ...] = ()
     reprieves: tuple[Reprieve, ...] = ()
     constraints: Mapping[str, float] = field(default_factory=dict)
+    confirms: int | None = None
+    extended: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -115,9 +119,15 @@ class TrialResult:
         return self.outcome in (Outcome.COMPLETED, Outcome.PRUNED) and self.value is not None
 
 
+def searched(results: Iterable[TrialResult]) -> list[TrialResult]:
+    """The trials of the search, without repeats of some of them."""
+    return [result for result in results if result.confirms is None]
+
+
 def ranked(metric: Metric, results: Iterable[TrialResult]) -> list[TrialResult]:
-    """The trials that were trained to their end, the best first; of equals the one that was asked first."""
-    completed = [r for r in results if r.outcome is Outcome.COMPLETED and r.value is not None]
+    """The trials of the search that were trained to their end, the best first; of equals the one that was
+    asked first."""
+    completed = [r for r in searched(results) if r.outcome is Outcome.COMPLETED and r.value is not None]
     sign = 1.0 if metric.goal == "minimize" else -1.0
     return sorted(completed, key=lambda r: (sign * (r.value or 0.0), r.number))
 

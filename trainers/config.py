@@ -108,7 +108,9 @@ def _text(default: str | None) -> Any:
     return _typed(default, str, "a text")
 
 
-WHERE = frozenset({"device", "threads", "data_dir", "folder", "save_every", "state_mb", "micro_batch"})
+WHERE = frozenset(
+    ("device", "threads", "data_dir", "folder", "save_every", "state_mb", "keep_last_state", "micro_batch")
+)
 """Settings that say where and how a training is carried out, not what is trained."""
 
 OWN_MODEL = "own code as 'package.module:function'"
@@ -188,6 +190,7 @@ class TrialConfig:
     folder: str | None = _text(None)  # where the best weights go, and the states
     save_every: float | None = _number(None, low=0)  # seconds between two states; none: no states
     state_mb: float | None = _number(None, above=0)  # a larger state is not kept
+    keep_last_state: bool = _flag(False)  # it stays at the end, to go on from with more epochs
     micro_batch: int | None = _whole(None, low=1)  # samples that go through the model at once; none: all
     own: Mapping[str, Any] = field(default_factory=dict)
 

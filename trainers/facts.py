@@ -9,11 +9,15 @@ from diagnostics.data import describe_data
 from trainers.config import WHERE, TrialConfig
 from trainers.data import Splits
 from trainers.losses import trivial_loss
+from trainers.parts.schedules import LASTING
 
 Facts = dict[str, float | int | str]
 
 OPTIONAL = ("clip_norm", "label_smoothing", "l1", "warmup_epochs", "ema_decay")
 """Settings that are facts only where they do something."""
+
+PLANNED = ("epochs", "total_steps")
+"""Facts that say how long a training is to be."""
 
 _of_data: WeakKeyDictionary[Splits, Facts] = WeakKeyDictionary()
 
@@ -34,8 +38,10 @@ def known_facts(config: TrialConfig, splits: Splits, steps_per_epoch: int) -> Fa
 
 
 def origin_of(config: TrialConfig, facts: Facts) -> dict[str, object]:
-    """What a state must be of to be taken up: all settings but those that say where, and the data."""
-    what = {name: value for name, value in config.settings().items() if name not in WHERE}
+    """What a state must be of to be taken up: all settings but those that say where, and the data. Under a
+    schedule that does not know the end the epochs may be others."""
+    free = {*WHERE, "epochs"} if config.schedule in LASTING else WHERE
+    what = {name: value for name, value in config.settings().items() if name not in free}
     return {**what, **{name: facts[name] for name in ("data_digest", "train_samples", "validation_samples")}}
 
 

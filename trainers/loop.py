@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from trainers.clock import Clock
 from trainers.config import TrialConfig
 from trainers.data import Split, load_data
 from trainers.device import autocast, choose_device, memory_format, peak_memory
-from trainers.facts import Facts, known_facts, origin_of
+from trainers.facts import PLANNED, Facts, known_facts, origin_of
 from trainers.losses import evaluate, loss_function
 from trainers.memory import Portions, free, is_out_of_memory
 from trainers.models import build_model
@@ -39,6 +40,7 @@ def train(config: TrialConfig) -> Iterator[Progress]:
 
     With `config.save_every` its state is kept there as well, and a training that finds its state says all
     that it had said before, and goes on; what follows is what would have followed without an interruption.
+    With `config.keep_last_state` that of its end stays: with more epochs it goes on from there.
 
     Raises: SettingError, DataError or OwnCodeError before the first step.
     """
@@ -46,12 +48,15 @@ def train(config: TrialConfig) -> Iterator[Progress]:
     with Keeper(config.folder, config.save_every, training.origin, config.state_mb) as keeper:
         training = _continued(training, keeper)
         with training.monitor:
-            yield from keeper.told()
+            yield from map(training.as_planned, keeper.told())
             for message in training.messages():
                 yield keeper.hear(message)
                 keeper.save(training.state_dict)
+            if config.keep_last_state:
+                keeper.keep_last(training.state_dict)
         training.finish()
-        keeper.forget()
+        if not config.keep_last_state:
+            keeper.forget()
 
 
 class Training:
@@ -121,6 +126,13 @@ class Training:
                 yield self.evaluated()
             elif self.message_is_due:
                 yield self.progress()
+
+    def as_planned(self, progress: Progress) -> Progress:
+        """A message that was said before, when fewer epochs may have been planned than are now."""
+        facts = {
+            name: self.facts[name] if name in PLANNED else value for name, value in progress.facts.items()
+        }
+        return replace(progress, of_epochs=self.config.epochs, facts=facts)
 
     def batches(self) -> Iterator[Batch]:
         """The batches that are left, unless patience is lost; each epoch has an order of its own."""

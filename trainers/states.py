@@ -119,6 +119,12 @@ class Keeper:
             self._give_up(error)
         self._due = time.monotonic() + self._every
 
+    def keep_last(self, state_dict: Callable[[], State]) -> None:
+        """The training has come to its end: its state stays, for one that goes on with more epochs."""
+        self._due = 0.0
+        self.save(state_dict)
+        self._close()
+
     def forget(self) -> None:
         """The training has come to its end: nothing is kept."""
         self._close()

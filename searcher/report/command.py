@@ -13,6 +13,7 @@ from searcher.opening import load_study
 from searcher.report import RENDERERS, write
 from searcher.report.words import counted
 from searcher.sampling import count_points
+from searcher.trial import searched
 from trainers.choices import unknown
 
 SAYS = {
@@ -40,8 +41,9 @@ def report_study(
         raise SearcherError(f"--open shows the page, but --format has no html: {formats}")
     store = load_study(name, storage)
     results, folder = store.results(), Path(runs or RUNS) / store.spec.name
-    hours, device_hours = used_hours(results), used_device_hours(results)
-    ended = exhausted(store.spec.search, len(results), hours, device_hours, count_points(store.spec))
+    search = searched(results)
+    hours, device_hours = used_hours(search), used_device_hours(search)
+    ended = exhausted(store.spec.search, len(search), hours, device_hours, count_points(store.spec))
     views = usual_links(tracking, store.spec.name)
     report = build(store.spec, results, folder, ended=ended, views=views)
     files = write(report, Path(out) if out else folder, chosen)
@@ -49,7 +51,7 @@ def report_study(
         keep_report(tracking, store.spec, files)
     except TrackingError as error:
         print(f"searcher: {error}", file=sys.stderr)  # the files are there all the same
-    print(f"the report on {counted(len(results), 'trial')} of {name}:")
+    print(f"the report on {counted(len(search), 'trial')} of {name}:")
     for file in files:
         print(f"  {file}  {SAYS[file.suffix[1:]]}")
     print(f"compare its trials in MLflow: searcher ui {store.spec.name}")

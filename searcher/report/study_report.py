@@ -27,8 +27,38 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class Repeated:
+    """A trial that was trained again with other seeds: its first value; the `values` of repeats that were
+    trained to their end, and the `lost` ones, which could not recover or violate a constraint; the mean of
+    the values, its standard error, and the chance that it is the best of all that were repeated."""
+
+    trial: int
+    first: float
+    values: tuple[float, ...]
+    lost: tuple[int, ...]
+    mean: float | None
+    error: float | None
+    chance: float | None
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """How sure it is which trial is the best: in a sentence, and by the trials that were repeated, the best
+    first. `spread` is the standard deviation of one training over seeds, with its degrees of freedom;
+    `seconds` are those of device time that it took."""
+
+    text: str = ""
+    rows: tuple[Repeated, ...] = ()
+    spread: float | None = None
+    freedom: int = 0
+    seconds: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Best:
-    """The best trial that was trained to its end; `equals` are trials whose difference to it is noise."""
+    """The best trial that was trained to its end; `equals` are trials whose difference to it is noise. Where
+    it was `repeated`, its value is the mean of that."""
 
     trial: int
     value: float
@@ -36,6 +66,7 @@ class Best:
     settings: Mapping[str, Value]
     spread: Spread | None
     equals: tuple[int, ...]
+    repeated: Repeated | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +239,7 @@ class StudyReport:
     reproduction: Reproduction
     views: Mapping[str, str] = field(default_factory=dict)
     audit: Audit = field(default_factory=Audit)
+    sureness: Sureness = field(default_factory=Sureness)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it: tuples as lists."""

@@ -23,6 +23,7 @@ COMMIT, RUN_NAME = "mlflow.source.git.commit", "mlflow.runName"
 
 OF_RESULT = frozenset(
     ("first_cause", "reason", "cause", "attempts", "metrics_dropped", "device", "audited", "spared")
+    + ("confirms", "seed", "extended")
 )
 """Tags that a trial's result gives, to some trials only."""
 

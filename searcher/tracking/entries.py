@@ -13,6 +13,7 @@ from diagnostics.causes import flatten
 from diagnostics.report import to_markdown
 from searcher.colours import VERDICT_COLOUR
 from searcher.feasibility import violated
+from searcher.naming import repeat_text
 from searcher.policy import first_cause
 from searcher.records import FINDINGS, SIGNALS, USAGE, is_readable, trial_folder
 from searcher.sampling import chosen
@@ -201,7 +202,9 @@ class SoFar:
         self.ended = 0
 
     def add(self, result: TrialResult) -> dict[str, float]:
-        """Take in the next trial; the figures of the study after it."""
+        """Take in the next trial; the figures of the study after it. A repeat changes none."""
+        if result.confirms is not None:
+            return {}
         self.ended += 1
         self._failures += result.outcome in (Outcome.DOOMED, Outcome.FAILED)
         figures = {FAILURES: float(self._failures)}
@@ -226,7 +229,9 @@ def result_note(result: TrialResult) -> str:
     """What a person wants to know of a trial first: how it ended, what it reached, the diagnosis."""
     ended = f": {result.reason.splitlines()[0]}" if result.reason else ""
     let_run = (f"{reprieve.text}\n" for reprieve in result.reprieves)
-    lines = [f"**{result.outcome}** after {result.epochs:.3g} epochs{ended}", "", *let_run]
+    said = (repeat_text(result.confirms, result.settings), result.extended)
+    again = [f"It {text}.\n" for text in said if text]
+    lines = [*again, f"**{result.outcome}** after {result.epochs:.3g} epochs{ended}", "", *let_run]
     if result.best is not None:
         reached = ", ".join(f"{name} {value:.4g}" for name, value in result.best.metrics.items())
         lines += [f"At its best evaluation, epoch {result.best.epoch:.3g}: {reached}", ""]
@@ -247,6 +252,9 @@ def result_tags(result: TrialResult, curves: Sequence[str]) -> dict[str, str]:
         tags["first_cause"] = cause.kind
     tags |= {reprieve.why: reprieve.text for reprieve in result.reprieves}
     tags |= {"reason": result.reason} if result.reason else {}
+    tags |= {"extended": result.extended} if result.extended else {}
+    if result.confirms is not None:
+        tags |= {"confirms": str(result.confirms), "seed": str(result.settings.get("seed"))}
     if result.outcome is Outcome.FAILED:
         tags["cause"] = result.reason
     if broken := violated(result):

@@ -144,6 +144,8 @@ class _Repair:
             old = old or self._last(f"{TRIALS} and tags.`{NUMBER}` = '{number}'", ended)
             with tempfile.TemporaryDirectory() as folder:
                 new = rebuild(self._study, result, self._truth.runs, self._of(old, Path(folder)))
+            there = self._sides.look(new.run_id)
+            self._study.tag(new.run_id, missing_tags(self._sides.expected(number), there))
             if old is not None:
                 self._hand_over_models(old, new.run_id, number)
         if run_id:

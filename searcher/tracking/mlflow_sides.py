@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from searcher.records import SIGNALS, WEIGHTS, is_readable, report_files, trial_folder, with_files
 from searcher.spec import StudySpec
 from searcher.tracking.axes import BEST, FAILURES, admitted, curve_name
+from searcher.tracking.confirm_tags import confirm_tags
 from searcher.tracking.entries import (
     KIND,
     LONGEST_TAG,
@@ -86,6 +87,7 @@ class Sides:
         self._trials: dict[tuple[int, tuple[str, ...]], RunRecord] = {}
         self._with_models = frozenset(truth.with_models())
         self._results = {result.number: result for result in truth.results}
+        self._confirmed = confirm_tags(truth.spec.metric, truth.results)
 
     def differences(self) -> list[Difference]:
         """Where the two differ."""
@@ -109,7 +111,8 @@ class Sides:
         record, parent = self._trials[number, names], self._study.parent
         own = {PARENT: parent} if parent else {}  # nobody's child while that one lacks
         models = frozenset({MODEL} if number in self._with_models else ())
-        return replace(record, tags={**record.tags, **own}, models=models)
+        tags = {**record.tags, **own, **self._confirmed.get(number, {})}
+        return replace(record, tags=tags, models=models)
 
     def _expected_study(self) -> RunRecord:
         truth = self.truth
@@ -120,6 +123,7 @@ class Sides:
         return replace(
             record,
             status=RUNNING if truth.alive else record.status,
+            tags={**record.tags, **self._confirmed.get(STUDY, {})},
             files=frozenset(f"{REPORT}/{file.name}" for file in report_files(truth.runs)),
             views={view.name: state_of(tag_of(view, now(), now())[1]) for view in views},
             shown={**record.shown, **summary},

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diagnostics import Signals
 from searcher.errors import TrackingError
 from searcher.records import WEIGHTS, trial_folder, with_files
 from searcher.spec import StudySpec
 from searcher.tracking.axes import BEST, FAILURES, curve_name
 from searcher.tracking.belongings import NOTHING, Belongings, give
+from searcher.tracking.confirm_tags import confirm_tags
 from searcher.tracking.entries import (
     FINISHED,
     LONGEST_TAG,
@@ -34,9 +36,10 @@ from searcher.tracking.models import has_model, log_model, names_of_models
 from searcher.tracking.tracker import Started
 from searcher.tracking.usage_curves import usage_curves
 from searcher.trial import Outcome, TrialResult, row_of
+from searcher.verify import STUDY
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric, RunInfo
+    from mlflow.entities import Metric, Run, RunInfo
 
 FLUSH_SECONDS = 15.0
 """How often the curves of running trials are written: seldom enough to make large batches."""
@@ -87,17 +90,21 @@ class MlflowTracker:
         self._so_far = SoFar(spec.metric)
         self._trained = False
         self._devices: set[str] = set()
+        self._ended: list[TrialResult] = []  # without signals
+        self._told: dict[int, dict[str, str]] = {}  # tags of confirmed trials that were written
         self._of_parent: list[Metric] = []
         self._flushed_at = time.monotonic()
 
     def open(self, results: Sequence[TrialResult]) -> None:
         self._children, self._of_parent = {}, []
         self._so_far, self._trained = SoFar(self._spec.metric), False
+        self._ended, self._told = [], {}
         with self._translated():
             self._study.open()
         try:
             with self._translated():
                 self._mirror(results)
+                self._tell_confirmed()
                 self._flush()
         except TrackingError as error:
             error.reached = True
@@ -129,6 +136,8 @@ class MlflowTracker:
                 points = [*child.take(), *taken]
                 self._study.finish(record, result, points, child.run, self._runs)
             self._note(result)
+            if result.confirms is not None:
+                self._tell_confirmed()
 
     def forget(self, number: int) -> None:
         with self._translated():
@@ -177,9 +186,18 @@ class MlflowTracker:
         """Add a point to each of the study's curves, unless it is `written`."""
         self._trained = self._trained or result.outcome is Outcome.COMPLETED
         self._devices.add(device_of(result))
+        self._ended.append(replace(result, signals=Signals(), usage=()))
         news, ended = self._so_far.add(result), self._so_far.ended
         fresh = {name: value for name, value in news.items() if ended not in (written or {}).get(name, ())}
         self._of_parent += points_of(fresh, ended, now())
+
+    def _tell_confirmed(self) -> None:
+        """Tag the trials that were repeated, and the study's run, with what that has shown."""
+        for number, tags in confirm_tags(self._spec.metric, self._ended).items():
+            if self._told.get(number) != tags:
+                for run in runs_of(self._study, number):
+                    self._study.tag(run.info.run_id, tags)
+                self._told[number] = tags
 
     def _flush(self) -> None:
         for child in self._children.values():
@@ -215,12 +233,19 @@ def rebuild(study: MlflowStudy, result: TrialResult, runs: Path, kept: Belonging
     return run
 
 
+def runs_of(study: MlflowStudy, number: int) -> list[Run]:
+    """The runs of a trial, one if all is in order; or the study's own run."""
+    if number == STUDY:
+        return [study.client.get_run(study.parent)]
+    return study.search(f"tags.`{PARENT}` = '{study.parent}' and tags.`{NUMBER}` = '{number}'")
+
+
 def log_models(study: MlflowStudy, runs: Path, best: Sequence[int]) -> None:
     """Log the models of the best trials that were not logged yet, as far as their weights are there."""
     names = names_of_models(study.client, study.experiment)
     for number in best:
         weights = trial_folder(runs, number) / WEIGHTS
         if weights.exists():
-            for run in study.search(f"tags.`{PARENT}` = '{study.parent}' and tags.`{NUMBER}` = '{number}'"):
+            for run in runs_of(study, number):
                 if not has_model(run, names):
                     log_model(study.client, run, weights)

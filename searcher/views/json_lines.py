@@ -9,10 +9,11 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 from diagnostics.report import to_dict
+from searcher.confirming import confirmation
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
 from searcher.spec import StudySpec
 from searcher.summary import best_result, sampled_of
-from searcher.trial import TrialResult
+from searcher.trial import TrialResult, searched
 
 
 class JsonView:
@@ -43,13 +44,15 @@ def _data(event: Event) -> dict[str, Any]:
                 "finished": len(results),
                 "requeued": requeued,
             }
-        case TrialStarted(number, slot, sampled, attempts):
+        case TrialStarted(number, slot, sampled, attempts, repeat):
             return {
                 "event": "trial_started",
                 "trial": number,
                 "slot": slot,
                 "sampled": dict(sampled),
                 "attempts": list(attempts),
+                "confirms": None if repeat is None else repeat.of,
+                "seed": None if repeat is None else repeat.seed,
             }
         case TrialProgressed(number, course, evaluated):
             return {
@@ -64,7 +67,8 @@ def _data(event: Event) -> dict[str, Any]:
         case Noted(text):
             return {"event": "noted", "text": text}
         case StudyLeft(spec, results, why):
-            end = {"study": spec.name, "trials": len(results), "why": why}
+            trials = len(searched(results))
+            end = {"study": spec.name, "trials": trials, "repeats": len(results) - trials, "why": why}
             return {"event": "study_left", **end, **_best(spec, results)}
 
 
@@ -73,6 +77,8 @@ def _result(result: TrialResult) -> dict[str, Any]:
         "trial": result.number,
         "outcome": result.outcome.value,
         "value": result.value,
+        "confirms": result.confirms,
+        "extended": result.extended,
         "reason": result.reason,
         "reprieves": [asdict(reprieve) for reprieve in result.reprieves],
         "seconds": result.seconds,
@@ -82,9 +88,14 @@ def _result(result: TrialResult) -> dict[str, Any]:
 
 def _best(spec: StudySpec, results: Sequence[TrialResult]) -> dict[str, Any]:
     best = best_result(spec, results)
+    known = confirmation(spec.metric, results)
+    one = None if known is None else known.named
     return {
         "best_trial": None if best is None else best.number,
         "best_value": None if best is None else best.value,
+        "best_mean": None if one is None else one.mean,
+        "best_error": None if one is None else one.error,
+        "best_chance": None if one is None else one.chance,
         "best_sampled": None if best is None else sampled_of(best),
     }
 

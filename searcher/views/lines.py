@@ -6,6 +6,8 @@ from typing import TextIO
 
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
 from searcher.naming import short_settings
+from searcher.summary import done_text
+from searcher.trial import searched
 from searcher.views.text import result_line
 
 
@@ -31,12 +33,13 @@ class LineView:
 def _line(event: Event) -> str:
     match event:
         case StudyOpened(spec, slots, results, requeued):
-            before = f"; {len(results)} trials are done" if results else ""
+            before = f"; {done_text(results)} are done" if results else ""
             again = f"; {requeued} interrupted ones begin anew" if requeued else ""
             return f"study {spec.name} on {', '.join(slots)}{before}{again}"
-        case TrialStarted(number, slot, sampled, attempts):
+        case TrialStarted(number, slot, sampled, attempts, repeat):
             attempt = f" (attempt {len(attempts) + 1})" if attempts else ""
-            return f"trial {number} begins on {slot}{attempt}: {short_settings(sampled)}"
+            again = "" if repeat is None else f", trial {repeat.of} with seed {repeat.seed}"
+            return f"trial {number} begins on {slot}{attempt}{again}: {short_settings(sampled)}"
         case TrialProgressed(number, course, True):
             value = "-" if course.value is None else f"{course.value:.4g}"
             return f"trial {number} epoch {course.epoch:.3g} of {course.of_epochs:g}: best {value}"
@@ -45,7 +48,9 @@ def _line(event: Event) -> str:
         case Noted(text):
             return text
         case StudyLeft(spec, results, why):
-            done = "" if len(results) == spec.search.trials else f"; trials done: {len(results)}"
-            return f"study {spec.name}: {why}{done}"
+            trials, repeats = len(searched(results)), len(results) - len(searched(results))
+            done = "" if trials == spec.search.trials else f"; trials done: {trials}"
+            again = f"; repeats done: {repeats}" if repeats else ""
+            return f"study {spec.name}: {why}{done}{again}"
         case _:
             return ""

@@ -21,9 +21,10 @@ from searcher.budget import share_used, used_device_hours, used_hours
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
 from searcher.naming import duration, short_settings, short_value
 from searcher.policy import first_cause
+from searcher.repeats import Repeat
 from searcher.spec import StudySpec
-from searcher.summary import best_line, outcome_counts, sampled_of
-from searcher.trial import Outcome, TrialCourse, TrialResult
+from searcher.summary import best_line, done_text, outcome_counts, sampled_of
+from searcher.trial import Outcome, TrialCourse, TrialResult, searched
 from searcher.views.fitting import Clipped
 from searcher.views.reasons import LINE, cause_word, short_reason
 from searcher.views.text import sparkline, value_text
@@ -66,6 +67,7 @@ class _Row:
 
     slot: str
     sampled: Mapping[str, Any]
+    repeat: Repeat | None = None
     epoch: float = 0.0
     of_epochs: float = math.nan
     loss: str = ""
@@ -120,11 +122,11 @@ class LiveView:
         match event:
             case StudyOpened(spec, slots, results, requeued):
                 self._spec, self._slots, self._results = spec, slots, list(results)
-                self._done_before = len(results)
+                self._done_before = len(searched(results))
                 if results or requeued:
-                    self._console.print(_going_on(len(results), requeued))
-            case TrialStarted(number, slot, sampled, _):
-                self._running[number] = _Row(slot, sampled)
+                    self._console.print(_going_on(done_text(results), requeued))
+            case TrialStarted(number, slot, sampled, _, repeat):
+                self._running[number] = _Row(slot, sampled, repeat)
             case TrialProgressed(number, course, evaluated):
                 row = self._running[number]
                 if evaluated or row.taken_at is None or time.monotonic() - row.taken_at > 1 / REFRESH:
@@ -163,14 +165,16 @@ class LiveView:
 
     def _head(self, spec: StudySpec) -> RenderableType:
         """Name, bar, trials and times in a line; how trials ended in the same one where it has room."""
-        hours = used_hours(self._results)
-        device_hours = used_device_hours(self._results)
-        share = share_used(spec.search, len(self._results) + self._share_running(), hours, device_hours)
-        counts = outcome_counts(self._results)
+        search = searched(self._results)
+        hours, device_hours = used_hours(search), used_device_hours(search)
+        share = share_used(spec.search, len(search) + self._share_running(), hours, device_hours)
+        counts = outcome_counts(search)
         words = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "starting"
         limit = f" of {spec.search.trials}" if spec.search.trials is not None else ""
         spent = f", {hours:.1f} of {spec.search.hours:g} hours" if spec.search.hours is not None else ""
-        done, times = f"{len(self._results)}{limit} trials", self._times(spec)
+        repeats = len(self._results) - len(search)
+        again = f" + {repeats} repeats" if repeats else ""
+        done, times = f"{len(search)}{limit} trials{again}", self._times(spec)
         room = self._console.width - BAR - sum(map(len, (spec.name, done, spent, times, " ()"))) - 6
         head = Table.grid(padding=(0, 2))
         for _ in range(4):
@@ -185,21 +189,23 @@ class LiveView:
 
     def _times(self, spec: StudySpec) -> str:
         elapsed = time.time() - self._began
-        done = len(self._results) + self._share_running() - self._done_before
+        done = len(searched(self._results)) + self._share_running() - self._done_before
         if spec.search.trials is None or done < 1 or not self._running:
             return duration(elapsed)
         left = elapsed / done * max(0.0, spec.search.trials - self._done_before - done)
         return f"{duration(elapsed)}, about {duration(left)} to go"
 
     def _share_running(self) -> float:
-        return sum(row.epoch / row.of_epochs for row in self._running.values() if row.of_epochs > 0)
+        rows = [row for row in self._running.values() if row.of_epochs > 0 and row.repeat is None]
+        return sum(row.epoch / row.of_epochs for row in rows)
 
     def _running_table(self, spec: StudySpec) -> Table:
         wide = self._console.width >= WIDE
         last = ["so far", "warning"] if wide else ["so far"]
         table = _table("trial", "slot", "settings", "epoch", "loss", self._value_heading(spec), *last)
         for number, row in sorted(self._running.items()):
-            settings = Clipped(short_settings(row.sampled), LEAST)
+            again = "" if row.repeat is None else f"trial {row.repeat.of}, seed {row.repeat.seed}: "
+            settings = Clipped(again + short_settings(row.sampled), LEAST)
             if row.taken_at is None:
                 table.add_row(str(number), row.slot, settings, "starting")
                 continue
@@ -255,6 +261,6 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def _going_on(done: int, requeued: int) -> str:
+def _going_on(done: str, requeued: int) -> str:
     again = f", {requeued} interrupted ones begin anew" if requeued else ""
-    return f"going on: {done} trials are done{again}"
+    return f"going on: {done} are done{again}"

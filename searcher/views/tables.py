@@ -10,19 +10,20 @@ from rich.table import Table
 from rich.text import Text
 
 from searcher.audit import audit_line
-from searcher.naming import short_settings, short_value
+from searcher.naming import repeat_text, short_settings, short_value
 from searcher.spec import Choices, StudySpec
 from searcher.summary import (
     Failure,
     best_line,
     best_result,
     best_value,
+    confirm_line,
     failures,
     outcome_counts,
     sampled_of,
     verdict_counts,
 )
-from searcher.trial import TrialResult
+from searcher.trial import TrialResult, searched
 from searcher.views.fitting import Trimmed
 from searcher.views.reasons import cause_cell, reprieves_text, untold_reason
 from searcher.views.text import value_text
@@ -62,7 +63,9 @@ def trials_table(spec: StudySpec, results: Sequence[TrialResult], width: int) ->
     for result, row, line in zip(results, rows, settings, strict=True):
         shown = _row(row, widths, line if is_wide else "")
         room = width - len(INDENT)
-        lines = [untold_reason(result, 2 * room), reprieves_text(result), "" if is_wide else line]
+        again = repeat_text(result.confirms, result.settings)
+        said = [again, untold_reason(result, 2 * room), reprieves_text(result), result.extended]
+        lines = [*said, "" if is_wide else line]
         below = "\n".join(textwrap.indent(_wrapped(each, room), INDENT) for each in lines if each)
         is_best = best is not None and result.number == best.number
         text.append("\n" + shown, style="bold green" if is_best else "")
@@ -82,25 +85,28 @@ def _wrapped(line: str, width: int) -> str:
 def end_of_study(spec: StudySpec, results: Sequence[TrialResult]) -> RenderableType:
     """The best settings, and how many trials ended how."""
     best = best_result(spec, results)
-    first = best_line(spec, results) if best is None else best_value(spec, best)
+    first = best_line(spec, results) if best is None else best_value(spec, best, results)
     parts: list[RenderableType] = [Text(), Text("best: " + first, style="bold")]
+    if line := confirm_line(spec, results):
+        parts.append(Text(f"confirmed: {line}"))
     if best is not None:
         settings = Table.grid(padding=(0, 2))
         for name, value in sampled_of(best).items():
             settings.add_row(f"  {name}", short_value(value))
         parts.append(settings)
-    if results:
+    search = searched(results)
+    if search:
         counts = Table(box=None, padding=(0, 2), header_style="dim")
         for heading in ("verdict", "trials", "how they ended"):
             counts.add_column(heading, justify="right" if heading == "trials" else "left")
-        for verdict, count in verdict_counts(results).items():
-            of_verdict = [result for result in results if result.verdict is verdict]
+        for verdict, count in verdict_counts(search).items():
+            of_verdict = [result for result in search if result.verdict is verdict]
             ended = ", ".join(f"{n} {outcome}" for outcome, n in outcome_counts(of_verdict).items())
             counts.add_row(str(verdict), str(count), ended)
         parts += [Text(), counts]
-        if failed := failures(results):
+        if failed := failures(search):
             parts += [Text(), failures_table(failed)]
-        if line := audit_line(spec.metric, results):
+        if line := audit_line(spec.metric, search):
             parts += [Text(), Text(f"audit: {line}")]
         parts.append(Text())
     return Trimmed(Group(*parts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from diagnostics.evidence.trends import Values, block_medians
-from searcher.naming import short_settings, short_value
+from searcher.naming import repeat_text, short_settings, short_value
 from searcher.policy import likely_cause
 from searcher.summary import sampled_of
 from searcher.trial import Outcome, TrialResult
@@ -34,11 +34,13 @@ def result_line(result: TrialResult) -> str:
     """A finished trial in one line; of one that was stopped why, of all others their settings."""
     if result.outcome in (Outcome.DOOMED, Outcome.FAILED):
         head = f"trial {result.number} {result.outcome}{at_step(result)}: "
-        let_run = reprieves_text(result)
+        again = repeat_text(result.confirms, result.settings)
+        let_run = "; ".join(filter(None, (again, reprieves_text(result))))
         return head + short_reason(result, LINE - len(head)) + (f" ({let_run})" if let_run else "")
     value = f"{result.value:.4g}" if result.has_own_value else "-"
     cause = likely_cause(result.report)
     why = short_reason(result, LINE) or ("" if cause is None else f"warning: {kind_of(cause)}")
-    why = "; ".join(filter(None, (why, reprieves_text(result))))
+    again = repeat_text(result.confirms, result.settings)
+    why = "; ".join(filter(None, (again, why, reprieves_text(result), result.extended)))
     line = f"trial {result.number} {result.outcome} {value} {result.verdict} | "
     return line + short_settings(sampled_of(result)) + (f" ({why})" if why else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -123,3 +124,14 @@ def crossing(settings: Mapping[str, Any]) -> Iterator[Progress]:
         rows = Signals.of({"loss": ([epoch - 1], [math.nan])}) if lost else Signals()
         metrics = {} if lost else {"val_loss": 0.2 + (x - 0.3) ** 2 + (0.2 + late) / epoch ** (0.4 + late)}
         yield Progress(epoch, epoch, 9, metrics, rows)
+
+
+def seeded(settings: Mapping[str, Any]) -> Iterator[Progress]:
+    """A loss that depends on `x` and on the random states; it diverges for `x` below 0.1, where `fragile`,
+    with every seed but 0."""
+    luck = settings.get("noise", 0.1) * random.random()
+    for epoch in range(1, EPOCHS + 1):
+        loss = (settings["x"] - 0.3) ** 2 + luck + 1 / epoch
+        lost = settings.get("fragile") and settings["x"] < 0.1 and settings["seed"] and epoch == 2
+        rows = Signals.of({"loss": ([epoch - 1], [math.nan if lost else loss])})
+        yield Progress(epoch, epoch, EPOCHS, {} if lost else {"val_loss": loss}, rows)

@@ -151,6 +151,30 @@ def test_the_trials_and_the_record_of_a_killed_coordinator_are_taken_over(record
     assert 12 <= recorded_study.begun() <= 12 + 2
 
 
+def test_leaders_are_repeated_once_each_by_several_coordinators_one_of_which_is_killed(
+    recorded_study: Study,
+) -> None:
+    recorded_study.write(trials=5)
+    file = recorded_study.folder / "study.toml"
+    file.write_text(file.read_text().replace("[search]", "[search]\nconfirm = 3"))
+    first, second = recorded_study.begin(), recorded_study.begin()
+    first.wait_for(lambda event: has_started(event) and event["confirms"] is not None)
+    recorded_study.close_gate()
+    first.kill()
+    recorded_study.open_gate()
+    end = second.finish()[-1]
+    assert (end["trials"], end["repeats"]) == (5, 9)
+    trials = optuna.load_study(study_name=recorded_study.name, storage=recorded_study.storage).trials
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+    told = [trial.user_attrs["searcher:confirms"] for trial in trials[5:]]
+    assert sorted((one["trial"], one["seed"]) for one in told) == sorted(
+        {(one["trial"], seed) for one in told for seed in (1, 2, 3)}
+    )
+    places = ["--storage", recorded_study.storage, "--tracking-uri", str(recorded_study.tracking)]
+    runs = str(recorded_study.folder / "searcher-runs")
+    assert main(["verify", recorded_study.name, *places, "--runs", runs]) == 0
+
+
 def test_a_server_that_is_started_again_is_waited_for(study: Study, postgresql: PostgreSQL) -> None:
     study.write(trials=10)
     study.close_gate()

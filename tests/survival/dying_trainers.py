@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import random
 import signal
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,14 @@ def mixed(settings: Mapping[str, Any]) -> Iterator[Progress]:
         if settings["depth"] == 2 and settings["width"] == 16 and progress.epoch == 4:
             raise RuntimeError("the glue came off")
         yield progress
+
+
+def seeded(settings: Mapping[str, Any]) -> Iterator[Progress]:
+    """All trainings go well; what the seed does to them is drawn."""
+    luck = 0.05 * random.random()
+    for progress in quick(settings, pause=0.0):
+        metrics = {name: value + luck for name, value in progress.metrics.items()}
+        yield replace(progress, metrics=metrics)
 
 
 def returning(settings: Mapping[str, Any]) -> Iterator[Progress]:

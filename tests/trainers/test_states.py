@@ -19,7 +19,9 @@ import torch
 from said import essence
 
 from trainers.config import config_from
+from trainers.facts import PLANNED
 from trainers.loop import train
+from trainers.parts.schedules import LASTING, SCHEDULES
 from trainers.progress import Progress
 from trainers.states import ASIDE, SAID, STATE
 
@@ -251,3 +253,39 @@ def test_a_disk_that_takes_nothing_ends_the_states_and_not_the_training(
     told = [p.facts["state_unwritten"] for p in stream if "state_unwritten" in p.facts]
     assert len(told) == 1 and "No space left" in str(told[0])
     assert len(stream) == 8
+
+
+@pytest.mark.parametrize("schedule", LASTING)
+def test_a_training_that_goes_on_beyond_its_end_is_the_one_with_more_epochs(
+    schedule: str, tmp_path: Path
+) -> None:
+    options = {"schedule": schedule, "dropout": 0.2, "norm": "batch", "warmup_epochs": 0.5, "batch_size": 16}
+    whole = run({**QUICK, **options, "epochs": 5, "folder": str(tmp_path / "whole")})
+    settings = settings_in(tmp_path / "part", **options)
+    first = run({**settings, "keep_last_state": True, "save_every": 1e6})
+    assert (tmp_path / "part" / STATE).exists() and (tmp_path / "part" / "weights.pt").exists()
+    stir()
+    more = run({**settings, "epochs": 5})
+    assert len(more) == len(whole) > len(first)
+    for one, other in zip(more, whole, strict=True):
+        assert (one.step, one.epoch, one.of_epochs, one.metrics) == (
+            other.step,
+            other.epoch,
+            other.of_epochs,
+            other.metrics,
+        )
+        assert {n: one.facts.get(n) for n in PLANNED} == {n: other.facts.get(n) for n in PLANNED}
+        assert one.signals.keys() == other.signals.keys()
+        for name in one.signals:
+            np.testing.assert_array_equal(one.signals[name].values, other.signals[name].values)
+    assert_same_weights(tmp_path / "part", tmp_path / "whole")
+    assert not (tmp_path / "part" / STATE).exists(), "a state outlives its training"
+
+
+@pytest.mark.parametrize("schedule", sorted(set(SCHEDULES) - set(LASTING)))
+def test_a_schedule_that_knows_its_end_begins_anew_with_more_epochs(schedule: str, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path / "part", schedule=schedule)
+    run({**settings, "keep_last_state": True})
+    more = run({**settings, "epochs": 4})
+    assert "epochs was 3, now 4" in str([progress.facts.get("state_unusable") for progress in more])
+    assert more[-1].epoch == 4

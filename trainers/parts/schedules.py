@@ -51,6 +51,10 @@ SCHEDULES: dict[str, Schedule] = {
 }
 
 
+LASTING = ("constant", "step", "exponential")
+"""Schedules that do not know where the training ends: with more epochs they go on as they were."""
+
+
 def learning_rate_factor(step: int, total_steps: int, steps_per_epoch: float, config: TrialConfig) -> float:
     """The multiplier of the learning rate for the step that follows after `step` steps.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from searcher.environment import environment_of
 from searcher.report.numbers.audit import audit
 from searcher.report.numbers.cases import SignalsOf, recorded_signals
+from searcher.report.numbers.confirmed import confirmed
 from searcher.report.numbers.convergence import convergence
 from searcher.report.numbers.curves import curves
 from searcher.report.numbers.failures import failure_map
@@ -22,7 +23,7 @@ from searcher.report.numbers.verdicts import verdicts
 from searcher.report.study_report import Spread, StudyReport
 from searcher.spec import StudySpec
 from searcher.summary import best_result
-from searcher.trial import TrialResult
+from searcher.trial import TrialResult, searched
 
 
 def build(
@@ -34,17 +35,17 @@ def build(
     views: Mapping[str, str] | None = None,
     made_at: float | None = None,
 ) -> StudyReport:
-    """The report on a study: its finished trials and the folder `runs` of their files, from which signals
-    are read trial by trial, since all of them at once may not fit into memory.
+    """The report on a study: its finished trials, repeats among them, and the folder `runs` of their files,
+    from which signals are read trial by trial, since all of them at once may not fit into memory.
 
     `ended` says why the study ended; `views` are links of its saved views; `made_at`, in seconds since
     1970, is now unless it is given.
     """
-    signals_of = recorded_signals(runs)
+    signals_of, search = recorded_signals(runs), searched(results)
     spread = _spread(spec, results, signals_of)
-    failures = failure_map(spec, results)
-    search = convergence(spec, results, spread)
-    following = next_study(spec, results, failures, search.at_bounds)
+    failures = failure_map(spec, search)
+    course = convergence(spec, results, spread)
+    following = next_study(spec, results, failures, course.at_bounds)
     return StudyReport(
         study=spec.name,
         question=spec.question,
@@ -52,17 +53,18 @@ def build(
         goal=spec.metric.goal,
         ended=ended,
         made_at=time.time() if made_at is None else made_at,
-        headline=headline(spec, results, spread, failures, search, following),
-        verdicts=verdicts(results),
-        curves=curves(spec, results, signals_of),
+        headline=headline(spec, results, spread, failures, course, following),
+        verdicts=verdicts(search),
+        curves=curves(spec, search, signals_of),
         failures=failures,
-        matters=matters(spec, results),
-        layers=layer_maps(spec, results, signals_of),
-        convergence=search,
+        matters=matters(spec, search),
+        layers=layer_maps(spec, search, signals_of),
+        convergence=course,
         next=following,
         reproduction=reproduction(spec, results, environment_of(runs)),
         views=views or {},
-        audit=audit(spec, results),
+        audit=audit(spec, search),
+        sureness=confirmed(spec, results),
     )
 
 

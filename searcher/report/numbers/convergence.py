@@ -19,7 +19,7 @@ from searcher.report.study_report import AtBound, Convergence, Spread
 from searcher.report.words import percent
 from searcher.spec import Choices, StudySpec
 from searcher.summary import best_result, sampled_of
-from searcher.trial import Outcome, TrialResult
+from searcher.trial import Outcome, TrialResult, searched
 
 Levelled = tuple[bool | None, str]
 
@@ -49,7 +49,8 @@ def convergence(spec: StudySpec, results: Sequence[TrialResult], spread: Spread 
     best: list[float] = []
     values: list[float] = []
     used, so_far = 0.0, None
-    for count, result in enumerate(sorted(results, key=lambda r: (r.ended_at, r.number)), start=1):
+    search = searched(results)
+    for count, result in enumerate(sorted(search, key=lambda r: (r.ended_at, r.number)), start=1):
         used += result.seconds
         if result.outcome is Outcome.COMPLETED and result.value is not None:
             values.append(result.value)
@@ -58,7 +59,7 @@ def convergence(spec: StudySpec, results: Sequence[TrialResult], spread: Spread 
             trials.append(count)
             seconds.append(round(used, 3))
             best.append(so_far)
-    levelled, text = _levelled(spec, len(results), values, spread)
+    levelled, text = _levelled(spec, len(search), values, spread)
     winner = best_result(spec, results)
     bounds = () if winner is None else at_bounds(spec, sampled_of(winner))
     sentences = " ".join([text, *(_told(spec, bound) for bound in bounds)])

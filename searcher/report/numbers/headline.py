@@ -7,17 +7,20 @@ from collections.abc import Sequence
 
 from diagnostics import Verdict
 from diagnostics.evidence.words import short
+from searcher.confirming import confirmation
 from searcher.feasibility import violated
+from searcher.naming import chance_text
 from searcher.policy import likely_cause
+from searcher.report.numbers.confirmed import repeated
 from searcher.report.numbers.next_space import LEFT_OUT
 from searcher.report.numbers.regions import ANY
 from searcher.report.numbers.sureness import equals_of
 from searcher.report.observations import FailureMap
-from searcher.report.study_report import Best, Convergence, Headline, Next, Spread, Trouble
+from searcher.report.study_report import Best, Convergence, Headline, Next, Repeated, Spread, Trouble
 from searcher.report.words import counted, listed
 from searcher.spec import Choices, StudySpec
 from searcher.summary import best_result, outcome_counts, sampled_of
-from searcher.trial import Outcome, TrialResult
+from searcher.trial import Outcome, TrialResult, searched
 
 WELL = (Verdict.CONVERGED, Verdict.IMPROVING)
 """Verdicts of trainings that went well."""
@@ -40,8 +43,8 @@ def headline(
     following: Next,
 ) -> Headline:
     """The paragraph and its numbers; `spread` is that of the best trial's value."""
-    well = sum(result.verdict in WELL for result in results)
-    best, troubles = _best(spec, results, spread), _troubles(results)
+    best, results = _best(spec, results, spread), searched(results)
+    well, troubles = sum(result.verdict in WELL for result in results), _troubles(results)
     sentences = [_searched(spec, results)]
     if results:
         sentences += [
@@ -58,6 +61,7 @@ def _best(spec: StudySpec, results: Sequence[TrialResult], spread: Spread | None
     best = best_result(spec, results)
     if best is None or best.value is None:
         return None
+    known = confirmation(spec.metric, results)
     return Best(
         trial=best.number,
         value=best.value,
@@ -65,6 +69,7 @@ def _best(spec: StudySpec, results: Sequence[TrialResult], spread: Spread | None
         settings=sampled_of(best),
         spread=spread,
         equals=equals_of(spec, results, best, spread),
+        repeated=None if known is None else repeated(known.named),
     )
 
 
@@ -108,15 +113,40 @@ def _told_best(spec: StudySpec, best: Best | None, trials: int) -> str:
     if best is None:
         which = "The trial was not" if trials == 1 else f"None of the {trials} trials was"
         return f"{which} trained to its end, so there is no best one."
-    value, sure = f"{spec.metric.name} {short(best.value)}", _told_spread(best.spread, trials)
-    text = f"The best is trial {best.trial} with {value}, at epoch {short(best.epoch)}{sure}"
+    again = best.repeated
+    if again is not None and again.mean is not None:
+        text = _told_mean(spec, best, again, again.mean)
+    else:
+        value, sure = f"{spec.metric.name} {short(best.value)}", _told_spread(best.spread, trials)
+        text = f"The best is trial {best.trial} with {value}, at epoch {short(best.epoch)}{sure}"
+    text += _told_equals(best, trials)
+    if again is not None and again.chance is not None:
+        text += f" The chance that it is the best of those that were repeated is {chance_text(again.chance)}."
+    return text
+
+
+def _told_equals(best: Best, trials: int) -> str:
+    """Which trials are as good within the noise, as the end of a sentence."""
     if best.equals:
         n = len(best.equals)
         are = "trial is" if n == 1 else "trials are"
-        return f"{text}; {n} other {are} equal to it within that noise ({listed(best.equals)})."
+        return f"; {n} other {are} equal to it within that noise ({listed(best.equals)})."
     if best.spread is not None and trials > 1:
-        return f"{text}; no other trial is equal to it within that noise."
-    return f"{text}." if best.spread else f"{text}; how sure that is cannot be said from so few evaluations."
+        return "; no other trial is equal to it within that noise."
+    return "." if best.spread else "; how sure that is cannot be said from so few evaluations."
+
+
+def _told_mean(spec: StudySpec, best: Best, again: Repeated, mean: float) -> str:
+    """What the best trial is worth by its repeats, and what it seemed to be before."""
+    error = "" if again.error is None else f" \N{PLUS-MINUS SIGN} {short(again.error)}"
+    n = len(again.values)
+    of = f"the mean of {counted(n, 'training')} with {'another seed' if n == 1 else 'other seeds'}"
+    of += " and its standard error" if error else ""
+    noise = best.spread
+    one = "" if noise is None else f" (noise of one training: \N{PLUS-MINUS SIGN} {short(noise.half_width)})"
+    value = f"{spec.metric.name} {short(mean)}{error}, {of}{one}"
+    first = f"its first value, by which it was chosen, was {short(best.value)}"
+    return f"The best is trial {best.trial} with {value}; {first}"
 
 
 def _told_spread(spread: Spread | None, trials: int) -> str:

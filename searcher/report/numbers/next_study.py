@@ -18,7 +18,7 @@ from searcher.report.study_report import AtBound, Change, Longer, Next
 from searcher.report.words import counted
 from searcher.spec import StudySpec
 from searcher.summary import best_line, sampled_of
-from searcher.trial import TrialResult, ranked
+from searcher.trial import TrialResult, ranked, searched
 
 LONGER = 5
 """Trials that are named for a longer budget."""
@@ -38,35 +38,37 @@ def next_study(
 ) -> Next:
     """The study file with its ranges narrowed to where good trials lie, widened where the best one lies on a
     bound, never changed on few trials. Every change has its reason, in the file too."""
+    best, results = best_line(spec, results), searched(results)
     known = evidence_of(spec, results)
     if known.failed.sum() > 1 and failures.regions:  # the first regions are those of any failure
         kind = failures.regions[0].kind
         known = evidence_of(spec, results, [region for region in failures.regions if region.kind == kind])
     draft = next_space(spec, columns_of(spec, results), known, bounds)
     improving = _improving(spec, results, known)
-    text = _text(spec, results, known, draft, improving)
+    text = _text(spec, best, results, known, draft, improving)
     if not _is_sound(spec, text):
         draft = Draft(dict(spec.space))
-        text = _text(spec, results, known, draft, improving)
+        text = _text(spec, best, results, known, draft, improving)
     longer = tuple(Longer(r.number, _outlook(r), _longer_settings(r)) for r in improving[:LONGER])
     return Next(text, draft.changes, longer)
 
 
 def _text(
     spec: StudySpec,
+    best: str,
     results: Sequence[TrialResult],
     known: Evidence,
     draft: Draft,
     improving: Sequence[TrialResult],
 ) -> str:
-    """The study file with its comments."""
+    """The study file with its comments, what was the best among them."""
     search = spec.search.model_copy(update={"warm_start": []})  # earlier trials may not fit the ranges now
     new = {"name": _next_name(spec.name), "space": draft.space, "search": search, "enqueue": []}
     following = spec.model_copy(update=new)
     reached = [f"Not said by these ranges: {r.text}." for r in left_over(draft.space, known.regions)]
     gone = [_comment(change) for change in draft.changes if change.setting not in draft.space]
     comments = {
-        "": _head(spec, results, known, draft),
+        "": _head(spec, best, results, known, draft),
         "train": _about_epochs(known, improving),
         "space": "\n".join([*reached, *gone]),
         **{f"space.{change.setting}": _comment(change) for change in draft.changes},
@@ -124,9 +126,8 @@ def _comment(change: Change) -> str:
     return f"{change.setting} was {change.before}: {change.reason}."
 
 
-def _head(spec: StudySpec, results: Sequence[TrialResult], known: Evidence, draft: Draft) -> str:
-    trials = counted(len(results), "trial")
-    begun = f"What to search after {spec.name} ({trials}; best: {best_line(spec, results)})."
+def _head(spec: StudySpec, best: str, results: Sequence[TrialResult], known: Evidence, draft: Draft) -> str:
+    begun = f"What to search after {spec.name} ({counted(len(results), 'trial')}; best: {best})."
     if not known.is_enough:
         why = f"only {counted(known.healthy, 'trial')} did not fail, and ranges are changed from {HEALTHY} on"
     elif not draft.changes:

@@ -14,10 +14,10 @@ from searcher.report.study_report import Reproduction
 from searcher.report.words import counted
 from searcher.sampling import chosen
 from searcher.spec import StudySpec, parse_spec, read_spec
-from searcher.summary import best_result, sampled_of, settings_toml
+from searcher.summary import best_result, best_settings, settings_toml
 from searcher.trial import TrialResult
 
-OPTIONS = ("trials", "hours", "seed")
+OPTIONS = ("trials", "hours", "seed", "confirm")
 """Parts of [search] that an option of `searcher run` can change."""
 
 
@@ -32,7 +32,7 @@ def reproduction(spec: StudySpec, results: Sequence[TrialResult], ran_in: Enviro
         device=_counted(results, "device"),
         data_digest=_counted(results, "data_digest"),
         git_commit=ran_in.git_commit,
-        best_settings="" if best is None else settings_toml({**spec.train, **sampled_of(best)}),
+        best_settings="" if best is None else settings_toml(best_settings(spec, best)),
         study_file=study_file(spec),
     )
 

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from diagnostics import Signals
 from diagnostics.evidence.trends import theil_sen
+from searcher.confirming import LOSING, Confirmation, confirmation
 from searcher.report.study_report import Spread
 from searcher.spec import StudySpec
-from searcher.trial import Outcome, TrialResult, ranked
+from searcher.trial import Outcome, TrialResult, ranked, searched
 
 Values = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ def spread_of(
     """How much one value like the best moves by chance: by repeated seeds, else by its evaluations, or by how
     few samples it was validated on where that leaves more; None when nothing can be said. `signals` are those
     of the best trial."""
-    seeds = _of_seeds(results, best)
+    seeds = _of_repeats(spec, results) or _of_seeds(searched(results), best)
     if seeds is not None:
         return seeds
     found = [_of_evaluations(signals, spec.metric.name), _of_samples(spec.metric.name, best)]
@@ -55,11 +56,38 @@ def equals_of(
     spec: StudySpec, results: Iterable[TrialResult], best: TrialResult, spread: Spread | None
 ) -> tuple[int, ...]:
     """The trials, best first, whose distance to the best is noise: that of a difference of two values."""
+    results = list(results)
     if spread is None:
         return ()
+    known = confirmation(spec.metric, results)
+    if known is not None and known.spread:
+        return _not_told_apart(spec, results, known, spread)
     reach = math.sqrt(2) * spread.half_width
     others = (result for result in ranked(spec.metric, results) if result.number != best.number)
     return tuple(r.number for r in others if abs((r.value or 0.0) - (best.value or 0.0)) <= reach)
+
+
+def _not_told_apart(
+    spec: StudySpec, results: Iterable[TrialResult], known: Confirmation, spread: Spread
+) -> tuple[int, ...]:
+    """Trials that may be as good as the one that is named by its repeats: those of a chance that is worth a
+    repeat, and others whose one value is within the noise of one value and of that mean."""
+    named, repeated = known.named, {one.trial.number for one in known.trials}
+    alike = [one.trial.number for one in known.trials[1:] if (one.chance or 0.0) >= LOSING]
+    if named.mean is None:
+        return tuple(alike)
+    reach = spread.half_width * math.sqrt(1 + 1 / len(named.values))
+    others = [r for r in ranked(spec.metric, results) if r.number not in repeated]
+    return (*alike, *(r.number for r in others if abs((r.value or 0.0) - named.mean) <= reach))
+
+
+def _of_repeats(spec: StudySpec, results: Sequence[TrialResult]) -> Spread | None:
+    """The deviation among trainings of all trials that were repeated with other seeds, taken together."""
+    known = confirmation(spec.metric, results)
+    if known is None or not known.spread:
+        return None
+    values = sum(len(one.values) for one in known.trials)
+    return Spread(_score(known.freedom) * known.spread, "seeds", values)
 
 
 def _of_seeds(results: Iterable[TrialResult], best: TrialResult) -> Spread | None:

@@ -24,6 +24,7 @@ from searcher.report.pages.curve_figures import all_losses, best_curves, example
 from searcher.report.pages.layer_figures import layer_figures
 from searcher.report.pages.search_figures import course_of_search, verdict_bars
 from searcher.report.pages.setting_figures import failure_rates, importances, interaction_figure, slices
+from searcher.report.pages.sureness_blocks import sureness_blocks
 from searcher.report.pages.tables import (
     bounds_table,
     changes_table,
@@ -108,6 +109,7 @@ def _summary(report: StudyReport) -> tuple[Block, ...]:
         if headline.best.equals:
             equals = f"trial{'s' * (len(headline.best.equals) > 1)} {listed(headline.best.equals)}"
             blocks.append(Text(f"As good as the best, within its noise: {equals}.", "note"))
+    blocks += sureness_blocks(report.sureness, report.metric)
     if report.views:
         where = f"The trials in MLflow, once searcher ui {report.study} runs:"
         blocks.append(Links(where, tuple(report.views.items())))
@@ -120,20 +122,31 @@ def _tiles(report: StudyReport) -> tuple[Tile, ...]:
     saved = sum(report.verdicts.saved.values())
     best = Tile(f"Best {report.metric}", "none yet", "no trial was trained to its end")
     if headline.best is not None:
-        best = Tile(
-            f"Best {report.metric}", number(headline.best.value), _surety(headline.best, headline.trials)
-        )
+        again = headline.best.repeated
+        value = headline.best.value if again is None or again.mean is None else again.mean
+        best = Tile(f"Best {report.metric}", number(value), _surety(headline.best, headline.trials))
     well = percent(headline.well, headline.trials)
     return (
         best,
         Tile("Trained well", f"{headline.well} of {headline.trials}", f"{well} of the trials"),
-        Tile("Device time", duration(seconds), f"on {counted(headline.trials, 'trial')}"),
+        Tile("Device time", duration(seconds + report.sureness.seconds), f"on {_counted_all(report)}"),
         Tile("Saved", duration(saved), "of device time, by stopping early"),
     )
 
 
+def _counted_all(report: StudyReport) -> str:
+    """The trials of the search, and how often some of them were repeated."""
+    repeats = sum(len(row.values) + len(row.lost) for row in report.sureness.rows)
+    trials = counted(report.headline.trials, "trial")
+    return f"{trials} and {counted(repeats, 'repeat')}" if repeats else trials
+
+
 def _surety(best: Best, trials: int) -> str:
-    """The noise of a value."""
+    """The noise of a value, or the standard error of a mean."""
+    again = best.repeated
+    if again is not None and again.mean is not None:
+        error = "" if again.error is None else f"\u00b1 {number(again.error, 2)}, "
+        return f"{error}mean of {counted(len(again.values), 'repeat')}; {number(again.first)} at first"
     if best.spread is None:
         return f"trial {best.trial}; its noise is not known"
     words = {"seeds": "other seeds", "evaluations": "evaluations of this training"}
