@@ -38,7 +38,7 @@ class Attempt:
     earlier: tuple[str, ...]
     repeat: Repeat | None = None  # of a trial of the search, with another seed
     extension: Extension | None = None  # to more epochs than were planned
-    slot: str = ""  # where it trains; empty while it waits for room in the memory of a device
+    slot: str = ""  # where it trains; empty while it waits for one, or for room in the memory of a device
 
     def __post_init__(self) -> None:
         self.begin()
@@ -95,6 +95,25 @@ class Attempt:
             confirms=None if self.repeat is None else self.repeat.of,
             extended="" if self.extension is None else self.extension.text,
         )
+
+
+class Running(dict[int, Attempt]):
+    """The trials that were asked for and have not ended, by number."""
+
+    @property
+    def held(self) -> Attempt | None:
+        """The trial that waits for a slot, or for room in the memory of a device, if there is one."""
+        return next((attempt for attempt in self.values() if not attempt.slot), None)
+
+    @property
+    def launched(self) -> list[Attempt]:
+        """Those that train."""
+        return [attempt for attempt in self.values() if attempt.slot]
+
+    @property
+    def has_values(self) -> bool:
+        """Whether one of them was evaluated."""
+        return any(attempt.course.values for attempt in self.values())
 
 
 def first_attempt(

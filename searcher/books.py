@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from diagnostics import Report
-from searcher.attempt import Attempt
+from searcher.attempt import Attempt, Running
 from searcher.budget import exhausted, used_hours
 from searcher.errors import SearcherError
 from searcher.events import Noted, TrialEnded, View
@@ -78,11 +78,23 @@ class Books:
         self._hours_before = used_hours(searched(self.ledger.results))
         self._tracker.open(self.ledger.results)
 
-    def budget_reached(self, begun: int, running: Iterable[Attempt]) -> str:
-        """Which budget is used, in words, once so many trials were `begun`; empty when none is."""
+    def budget_reached(self, running: Running) -> str:
+        """Which budget is used, in words, as these trials are `running`; empty when none is."""
+        here = self.ledger.searched + sum(attempt.repeat is None for attempt in running.values())
+        return self._used(self._store.begun() if self._store.claims.shared else here, running)
+
+    def time_is_up(self, running: Running) -> str:
+        """Which budget of time is used, in words; empty when none is."""
+        return self._used(0, running)
+
+    def is_trainable(self, running: Running) -> bool:
+        """Whether any trial of this run was evaluated: then a mistake is that of one trial's settings."""
+        return self.has_values or running.has_values
+
+    def _used(self, begun: int, running: Running) -> str:
         now = time.time()
         hours = self._hours_before + (now - self._began) / 3600
-        ours = sum(now - one.patience.began for one in running if one.repeat is None)
+        ours = sum(now - one.patience.began for one in running.launched if one.repeat is None)
         device_hours = self.ledger.device_hours + ours / 3600
         used = exhausted(self._spec.search, begun, hours, device_hours, self._points)
         return used or ("the budget of the search is used" if self.repeating.is_search_over() else "")

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from diagnostics import Report
-from searcher.attempt import Attempt, first_attempt
+from searcher.asking import Asking
+from searcher.attempt import Attempt, Running, first_attempt
 from searcher.books import Books
 from searcher.errors import SearcherError, StorageError
 from searcher.events import Noted, StudyOpened, TrialProgressed, TrialStarted, View
@@ -55,9 +56,10 @@ class Coordinator:
         self._runs = runs
         self._books = Books(spec, store, tracker, view, runs, self._patiently)
         self.ledger, self.hear_of_others = self._books.ledger, self._books.hear_of_others
-        self._running: dict[int, Attempt] = {}
+        self._running = Running()
         self._interrupts = Interrupts()
         self._orders = Orders()
+        self._asking = Asking()
         self._looks, self._questions = Pace(LOOK_SECONDS), Pace(LOOK_SECONDS)
         self._asks, self._beats = Pace(LOOK_SECONDS), Pace(store.claims.beat_seconds)
         self._in_doubt = False  # whether an ask has failed, which may have begun a trial
@@ -96,7 +98,7 @@ class Coordinator:
                 return
             for message in self._launcher.poll(POLL_SECONDS):
                 self._take(message)
-            for attempt in [attempt for attempt in self._running.values() if attempt.slot]:
+            for attempt in self._running.launched:
                 if (lost := attempt.patience.lost(time.time())) is not None:
                     self._launcher.cancel(attempt.number)
                     self._end(attempt, lost)
@@ -123,7 +125,7 @@ class Coordinator:
         """Whether no trial is running anywhere, or has to be begun."""
         with self._store.exclusive():
             self._store.requeue_orphans()
-            if self._store.running() or not self._budget_reached():
+            if self._store.running() or not self._books.budget_reached(self._running):
                 return False
             return self._books.repeating.is_done()
 
@@ -165,23 +167,28 @@ class Coordinator:
 
     def _fill(self) -> None:
         """Begin trials while there is room for them; `why` says what keeps us from it."""
-        if (held := self._held) is not None and self._launcher.fits(held.job):
-            self._launch(held)
+        if (held := self._running.held) is not None:
+            self._begin_held(held)
         if self.why and self._store.claims.shared:
             if not self._asks.is_due():
                 return  # the budget was used a moment ago
             self._books.hear_of_others()  # who leads hangs on all results
-        while self._held is None and self._launcher.free > 0:
+        ahead = self._asking.pays_ahead(len(self._launcher.slots), self.ledger.results)
+        while self._running.held is None and (self._launcher.free > 0 or ahead):
             self.why = self._leaves
             if self.why or self._orders.order.at_once or self._orders.order is Order.PAUSE:
                 return
             if not self._patiently(self._start_next):
                 return
 
-    def _budget_reached(self) -> str:
-        here = self.ledger.searched + sum(attempt.repeat is None for attempt in self._running.values())
-        begun = self._store.begun() if self._store.claims.shared else here
-        return self._books.budget_reached(begun, self._running.values())
+    def _begin_held(self, held: Attempt) -> None:
+        """Begin the trial that waits, where there is room and nobody wants otherwise."""
+        over = "" if held.repeat else self._books.time_is_up(self._running)
+        if why := self._leaves or over:
+            self.why = why
+            self._put_back(held.number)
+        elif self._orders.order is not Order.PAUSE and self._launcher.fits(held.job):
+            self._launch(held)
 
     def _start_next(self) -> bool:
         """Ask for a trial and begin it; whether there was one."""
@@ -190,12 +197,13 @@ class Coordinator:
                 self._beat()  # a trial that was taken from us is not asked for while we still train it
             if self._store.claims.shared or self._in_doubt:
                 self._store.requeue_orphans(besides=self._running)
-            self.why = self._budget_reached()
+            self.why = self._books.budget_reached(self._running)
             repeat = self._books.repeating.next(len(self._running)) if self.why else None
             if self.why and repeat is None:
                 return False
             self.why, self._in_doubt = "", True
-            trial, point = self._store.ask(repeat)
+            with self._asking.timed():
+                trial, point = self._store.ask(repeat)
             self._in_doubt = False
         earlier, slots = self._store.attempts(trial), len(self._launcher.slots)
         attempt, refused = first_attempt(self.spec, trial, point, earlier, self.ledger, self._runs, slots)
@@ -208,11 +216,6 @@ class Coordinator:
         elif self._launcher.fits(attempt.job):
             self._launch(attempt)
         return True
-
-    @property
-    def _held(self) -> Attempt | None:
-        """The trial that was asked for and waits for room, if there is one."""
-        return next((attempt for attempt in self._running.values() if not attempt.slot), None)
 
     def _launch(self, attempt: Attempt) -> None:
         attempt.begin()
@@ -248,7 +251,8 @@ class Coordinator:
             self._finish(attempt, Outcome.PRUNED, self._books.judged(attempt, "stopped"), behind)
 
     def _end(self, attempt: Attempt, ended: Ended) -> None:
-        if is_shown_first(ended, attempt.earlier) and not self._is_trainable:
+        trainable = self._books.is_trainable(self._running)
+        if is_shown_first(ended, attempt.earlier) and not trainable:
             # Most likely it is not this trial's alone. When it is met again, the study goes on without it.
             self._patiently(lambda: self._store.note_attempt(attempt.trial, MISTAKE + ended.cause))
             raise SearcherError(ended.cause)
@@ -258,7 +262,7 @@ class Coordinator:
         if self._books.extended(attempt, ended):
             self._go_on(attempt)
             return
-        outcome, report, reason = self._books.judged_end(attempt, ended, trainable=self._is_trainable)
+        outcome, report, reason = self._books.judged_end(attempt, ended, trainable=trainable)
         self._finish(attempt, outcome, report, reason, ended.detail)
 
     def _retry(self, attempt: Attempt, ended: Ended) -> None:
@@ -280,19 +284,17 @@ class Coordinator:
         del self._running[attempt.number]
         self._books.check()
 
-    @property
-    def _is_trainable(self) -> bool:
-        """Whether any trial of this run was evaluated: then a mistake is that of one trial's settings."""
-        return self._books.has_values or any(attempt.course.values for attempt in self._running.values())
-
     def _abandon_running(self) -> None:
         """Put every running trial back into the queue."""
         for number in list(self._running):
             self._launcher.cancel(number)
-            with contextlib.suppress(StorageError):  # the next run finds it running, and queues it then
-                self._store.requeue(number)
-            self._tracker.forget(number)
-            del self._running[number]
+            self._put_back(number)
+
+    def _put_back(self, number: int) -> None:
+        with contextlib.suppress(StorageError):  # the next run finds it running, and queues it then
+            self._store.requeue(number)
+        self._tracker.forget(number)
+        del self._running[number]
 
     def _patiently(self, call: Callable[[], T]) -> T:
         return patiently(call, lambda text: self.view(Noted(text)), lambda: self._interrupts.at_once)
