@@ -34,7 +34,7 @@ class Attempt:
 
     def begin(self) -> None:
         """It begins, or begins anew, now: nothing was heard of it yet."""
-        self.course = TrialCourse(self.spec.metric)
+        self.course = TrialCourse(self.spec.metric, self.spec.further, self.settings)
         self.patience = Patience.of(self.spec.dispatch, time.time())
 
     @property
@@ -68,4 +68,5 @@ class Attempt:
             attempts=self.earlier,
             usage=course.usage.rows,
             reprieves=course.reprieves,
+            vectors=course.vectors,
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from diagnostics import Report
+from diagnostics.findings import Facts
 from searcher.attempt import Attempt
 from searcher.budget import exhausted, used_hours
 from searcher.errors import SearcherError
@@ -16,6 +17,7 @@ from searcher.events import Noted, TrialEnded, View
 from searcher.feasibility import broken_early, check_measured, check_names, settled
 from searcher.launchers.job import End, Ended
 from searcher.ledger import Ledger
+from searcher.objectives import unknown_objective, with_objectives
 from searcher.policy import finding_of, finding_of_memory, outcome_of, stop_reason
 from searcher.records import left_states, trial_folder, with_files, write_files
 from searcher.reprieves import reprieve_of
@@ -55,7 +57,7 @@ class Books:
         runs: Path,
         patiently: Patiently,
     ) -> None:
-        self.ledger = Ledger(spec.metric, runs)
+        self.ledger = Ledger(spec.metric, runs, spec.further)
         self.has_values = False  # whether a trial of this run was evaluated; earlier runs say nothing of it
         self._spec = spec
         self._store = store
@@ -139,8 +141,9 @@ class Books:
         if finding is not None:
             report = replace(report, findings=(finding, *report.findings))
         outcome = outcome_of(ended, report, has_value=has_value)
-        if outcome is Outcome.COMPLETED and not has_value:
-            return Outcome.DOOMED, report, self._no_value(course, trainable=trainable)
+        lacking = unknown_objective(self._spec, course) if has_value else self._spec.metric.name
+        if outcome is Outcome.COMPLETED and lacking:
+            return Outcome.DOOMED, report, self._no_value(course, lacking, trainable=trainable)
         return outcome, report, ended.cause or stop_reason(report.findings)
 
     def close(self, attempt: Attempt, outcome: Outcome, report: Report, reason: str, detail: str) -> None:
@@ -154,8 +157,11 @@ class Books:
         check_names(self._limits, result, self.ledger.results)
         result = settled(self._limits, result)
         if result.outcome not in REACHED or (result.outcome is Outcome.INFEASIBLE and result.best is None):
-            value = self._patiently(lambda: self._store.stand_in(course.values.values(), course.facts))
+            value = self._stand_in(course.values.values(), course.facts)
             result = replace(result, value=value)
+        result = with_objectives(
+            self._spec, result, lambda place, own: self._stand_in(own, result.facts, place)
+        )
         write_files(self._runs, result)
         told = self._patiently(lambda: self._store.tell(attempt.trial, result))
         if told is None:
@@ -163,6 +169,9 @@ class Books:
             return
         forget_state(trial_folder(self._runs, told.number))
         self._take_in(told)
+
+    def _stand_in(self, own: Iterable[float], facts: Facts, place: int = 0) -> float:
+        return self._patiently(lambda: self._store.stand_in(own, facts, place))
 
     def check(self) -> None:
         """Raises: SearcherError when all trials have failed the same way."""
@@ -176,12 +185,11 @@ class Books:
         self._tracker.forget(number)
         self._view(Noted(f"trial {number} was taken over by another coordinator"))
 
-    def _no_value(self, course: TrialCourse, *, trainable: bool) -> str:
-        """Why a training that ran to its end has no value.
+    def _no_value(self, course: TrialCourse, metric: str, *, trainable: bool) -> str:
+        """Why a training that ran to its end has no value of this metric.
 
         Raises: SearcherError when the metric is likely misspelt: no trial has ever reported it.
         """
-        metric = self._spec.metric.name
         if metric in course.metrics_seen:
             return f"{metric} was not finite at any evaluation"
         if not trainable:

@@ -60,7 +60,7 @@ def run_command(arguments: argparse.Namespace) -> int:
 def status_command(arguments: argparse.Namespace) -> int:
     """Every recorded study, or one, in a few lines."""
     from searcher.opening import load_study, recorded_name, recorded_names
-    from searcher.summary import best_line, outcome_counts, verdict_counts
+    from searcher.summary import best_line, best_word, outcome_counts, verdict_counts
 
     names = [recorded_name(arguments.study)] if arguments.study else recorded_names(arguments.storage)
     if not names:
@@ -74,7 +74,7 @@ def status_command(arguments: argparse.Namespace) -> int:
         budget = store.spec.search.trials
         done = f"{len(results)} of {budget} trials" if budget is not None else f"{len(results)} trials"
         print(f"{name}: {', '.join([done, *counts])}")
-        print(f"  best: {best_line(store.spec, results)}")
+        print(f"  {best_word(store.spec)}: {best_line(store.spec, results)}")
         if verdicts:
             print(f"  verdicts: {verdicts}")
     return 0

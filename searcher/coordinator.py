@@ -16,6 +16,7 @@ from searcher.events import Noted, StudyOpened, TrialProgressed, TrialStarted, V
 from searcher.interrupts import Interrupts, parking
 from searcher.launchers import Launcher
 from searcher.launchers.job import End, Ended, Message
+from searcher.objectives import behind_others
 from searcher.orders import Order, Orders
 from searcher.patience import Pace, patiently
 from searcher.policy import MISTAKE, is_shown_first, may_retry
@@ -246,12 +247,11 @@ class Coordinator:
             outcome = Outcome.DOOMED if reason else Outcome.INFEASIBLE
             self._finish(attempt, outcome, self._books.judged(attempt, "stopped"), reason or broken)
         elif progress.metrics and course.is_audited:
-            self._store.follow(attempt.trial, course.values)
-        elif progress.metrics and self._store.should_prune(attempt.trial, course.values):
+            self._store.follow(attempt.trial, course.standing)
+        elif progress.metrics and self._store.should_prune(attempt.trial, course.standing):
             self._launcher.cancel(number)
-            pruner, value = self.spec.search.pruner.name, list(course.values.values())[-1]
-            place = f"{self.spec.metric.name} {value:.4g} is behind other trials"
-            reason = f"pruned by {pruner} at epoch {course.epoch:.3g}: {place}"
+            pruner, behind = self.spec.search.pruner.name, behind_others(self.spec, course)
+            reason = f"pruned by {pruner} at epoch {course.epoch:.3g}: {behind}"
             self._finish(attempt, Outcome.PRUNED, self._books.judged(attempt, "stopped"), reason)
 
     def _end(self, attempt: Attempt, ended: Ended) -> None:

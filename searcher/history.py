@@ -43,5 +43,5 @@ class History:
         own = self._study._get_trials(deepcopy, None if self._told_complete else states, use_cache)
         trials = [*(copy.deepcopy(self._earlier) if deepcopy else self._earlier), *own]
         if self._told_complete:
-            trials = foretold(trials, SIGN[self._study.direction])
+            trials = foretold(trials, *(SIGN[direction] for direction in self._study.directions))
         return [trial for trial in trials if states is None or trial.state in states]

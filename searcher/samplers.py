@@ -67,7 +67,9 @@ class SamplerKind:
 
     `joint` says whether, with its options, it may be handed the declared space at once, instead of searching
     every recorded trial for the settings they have in common; `warm` that it learns from the trials of other
-    studies; `complete` that it reads trials in state COMPLETE alone, and is shown stopped ones as such.
+    studies; `complete` that it reads trials in state COMPLETE alone, and is shown stopped ones as such;
+    `several` that it can search by several objectives, and `ends` that it is then shown stopped trials as
+    complete ones, whatever it makes of them else.
     """
 
     cls: type[samplers.BaseSampler]
@@ -75,12 +77,14 @@ class SamplerKind:
     joint: Callable[[Options], bool] = lambda options: False
     warm: bool = False
     complete: bool = False
+    several: bool = True
+    ends: bool = False
 
 
 SAMPLERS: dict[str, SamplerKind] = {
-    "tpe": SamplerKind(samplers.TPESampler, joint=_is_one_group, warm=True),
+    "tpe": SamplerKind(samplers.TPESampler, joint=_is_one_group, warm=True, ends=True),
     "gp": SamplerKind(samplers.GPSampler, _beside_random, lambda options: True, warm=True, complete=True),
-    "cma-es": SamplerKind(samplers.CmaEsSampler, _beside_tpe),
+    "cma-es": SamplerKind(samplers.CmaEsSampler, _beside_tpe, several=False),
     "random": SamplerKind(samplers.RandomSampler),
     "qmc": SamplerKind(samplers.QMCSampler, _one_sequence),
     "grid": SamplerKind(samplers.GridSampler, _one_order),
@@ -94,12 +98,18 @@ SAMPLERS: dict[str, SamplerKind] = {
 class PrunerKind:
     """A pruner by name: Optuna's class and our defaults for its options.
 
-    `own` decides in its place, with the same options, where Optuna's takes longer the more trials there are.
+    `own` decides in its place, with the same options, where Optuna's takes longer the more trials there are,
+    and where there are several objectives, with which Optuna's cannot deal.
     """
 
     cls: type[pruners.BasePruner]
     defaults: Options = field(default_factory=dict)
     own: Callable[..., Judge] | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether it can judge by several objectives."""
+        return self.own is not None or self.cls is pruners.NopPruner
 
 
 _HALVING = {"min_resource": 1, "reduction_factor": 3}
@@ -132,11 +142,13 @@ def build_sampler(
     always: Space,
     earlier: Sequence[FrozenTrial] = (),
     held: Mapping[str, Any] = MappingProxyType({}),
+    several: bool = False,
 ) -> Reproducible:
     """The sampler `name` with its options, reproducible (see `Reproducible`).
 
     `space` holds every setting that is searched, `always` those that no condition switches off; `held` are
-    values of others, which all trials have. Trials of `earlier` studies have numbers below 0.
+    values of others, which all trials have. Trials of `earlier` studies have numbers below 0. With `several`
+    objectives `tpe` samples settings one by one unless it is told otherwise, as Optuna does.
     """
     kind = SAMPLERS[name]
 
@@ -146,8 +158,10 @@ def build_sampler(
             base = kind.cls(**{**kind.defaults(Seeds(seed, trial_seed), space), **built(options)})
             return samplers.PartialFixedSampler(dict(held), base) if held else base
 
-    joint = always if kind.joint(options) else None
-    return Reproducible(build, seed, joint, lambda study: History(study, earlier, kind.complete))
+    is_alone = several and name == "tpe" and not options.get("multivariate", False)
+    joint = always if kind.joint(options) and not is_alone else None
+    told_complete = kind.complete or (several and kind.ends)
+    return Reproducible(build, seed, joint, lambda study: History(study, earlier, told_complete))
 
 
 class Reproducible(samplers.BaseSampler):

@@ -49,7 +49,10 @@ def _sampler(spec: StudySpec) -> Iterator[str]:
         yield from found
         return
     base, _ = base_of(spec)
-    if base.name == AUTO:
+    if spec.is_several and base.name != AUTO and not SAMPLERS[base.name].several:
+        there = ", ".join([*(name for name, kind in SAMPLERS.items() if kind.several), AUTO])
+        yield f"{base.name!r} searches by one metric, but there are {len(spec.metrics)}; choose from: {there}"
+    elif base.name == AUTO:
         if base.options:
             yield f"'auto' has no options, but got {', '.join(base.options)}; name a sampler to give it some"
     else:
@@ -100,7 +103,7 @@ def _pruner(spec: StudySpec) -> Iterator[str]:
         yield unknown(pruner.name, PRUNERS)
         return
     found = list(option_mistakes(PRUNERS[pruner.name].cls, pruner.options))
-    contest = Contest(spec.name, spec.metric.goal)
+    contest = Contest(spec.name, spec.metric.goal, tuple(metric.goal for metric in spec.further))
     yield from found or _refused(lambda: build_judge(pruner.name, pruner.options, contest))
 
 

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from diagnostics.findings import Facts
 from searcher.claims import OWNER, claims_for
-from searcher.contest import Contest
+from searcher.contest import Contest, Values
 from searcher.orders import ENDED, ORDER, Order, Orders, orders_of
 from searcher.policy import constraints_of, stand_in
 from searcher.pruning import PruningBoard, build_judge
@@ -24,6 +24,7 @@ from searcher.space import Point, check_values, point_of, suggest
 from searcher.spec import StudySpec
 from searcher.storage import translated
 from searcher.trial import Outcome, TrialResult
+from searcher.vectors import OBJECTIVES, to_rows, vectors_in
 
 SPEC, RESULT, ATTEMPTS = "searcher:spec", "searcher:result", "searcher:attempts"
 """Where, among the attributes of a study and a trial, our own record is kept."""
@@ -61,7 +62,8 @@ class StudyStore:
 
     @cached_property
     def _board(self) -> PruningBoard:
-        pruner, contest = self.spec.search.pruner, Contest(self.spec.name, self.spec.metric.goal)
+        pruner, further = self.spec.search.pruner, tuple(metric.goal for metric in self.spec.further)
+        contest = Contest(self.spec.name, self.spec.metric.goal, further)
         judge = build_judge(pruner.name, pruner.options, contest)
         return PruningBoard(judge, self._study.get_trials(deepcopy=False))
 
@@ -154,21 +156,22 @@ class StudyStore:
             trial.set_user_attr(ATTEMPTS, list(causes))
             return causes
 
-    def should_prune(self, trial: Trial, values: Mapping[int, float]) -> bool:
+    def should_prune(self, trial: Trial, values: Values) -> bool:
         """Whether the study's pruner gives the trial up after these values (evaluations due -> value)."""
         return self._board.should_prune(trial.number, values)
 
-    def follow(self, trial: Trial, values: Mapping[int, float]) -> None:
+    def follow(self, trial: Trial, values: Values) -> None:
         """Let the pruner know the values of a trial that is out of its reach."""
         self._board.follow(trial.number, values)
 
-    def stand_in(self, own: Iterable[float], facts: Facts) -> float:
-        """A finite value for a trial that has none to be proud of; `own` are the values it did reach."""
+    def stand_in(self, own: Iterable[float], facts: Facts, place: int = 0) -> float:
+        """A finite value for a trial that has none to be proud of, of the objective at this `place` of the
+        study file; `own` are the values it did reach."""
         with translated(self._storage.url):
             finished = (TrialState.COMPLETE, TrialState.PRUNED)
             trials = self._study.get_trials(deepcopy=False, states=finished)
-        known = [trial.value for trial in trials if trial.value is not None]
-        return stand_in(known, own, facts, self.spec.metric)
+        known = [value for trial in trials if (value := _reached(trial, place)) is not None]
+        return stand_in(known, own, facts, self.spec.metrics[place])
 
     def tell(self, trial: Trial, result: TrialResult) -> TrialResult | None:
         """Write the result of a trial, with which it is finished; as it was written, None when the trial is
@@ -189,10 +192,12 @@ class StudyStore:
                 self._told.add(trial.number)
                 return result
             self._begun_to_tell.add(trial_id)
-            values = dict(result.values)
+            values, vectors, all_ = dict(result.values), dict(result.vectors), [*result.objectives.values()]
             if result.outcome is Outcome.DOOMED or (result.outcome is Outcome.INFEASIBLE and not values):
                 assert result.value is not None
-                values[max(values, default=0) + 1] = result.value
+                last = max(values, default=0) + 1
+                values[last] = result.value
+                vectors |= {last: tuple(all_)} if all_ else {}
             for name, amount in constraints_of(result).items():
                 trial.set_constraint(name, amount)
             for due, value in values.items():
@@ -200,8 +205,10 @@ class StudyStore:
             state = STATE[result.outcome]
             for name, note in self._board.end(trial.number, state, result.value).items():
                 self._storage.set_trial_system_attr(trial_id, name, note)
+            if vectors:
+                self._storage.set_trial_user_attr(trial_id, OBJECTIVES, to_rows(vectors))
             self._storage.set_trial_user_attr(trial_id, RESULT, to_record(result))
-            self._study.tell(trial, result.value if state is TrialState.COMPLETE else None, state)
+            self._study.tell(trial, (all_ or result.value) if state is TrialState.COMPLETE else None, state)
             self._begun_to_tell.discard(trial_id)
             self._told.add(trial.number)
             self._newest = result.ended_at
@@ -277,4 +284,12 @@ def _result(trial: FrozenTrial) -> TrialResult | None:
     if record is None or not trial.state.is_finished():
         return None
     values = {due: v for due, v in trial.intermediate_values.items() if math.isfinite(v)}
-    return result_from_record(trial.number, record, values, tuple(trial.user_attrs.get(ATTEMPTS, ())))
+    attempts, vectors = tuple(trial.user_attrs.get(ATTEMPTS, ())), vectors_in(trial.user_attrs)
+    return result_from_record(trial.number, record, values, attempts, vectors)
+
+
+def _reached(trial: FrozenTrial, place: int) -> float | None:
+    """What a finished trial has told of an objective; None where that is nothing."""
+    if vectors := vectors_in(trial.user_attrs):
+        return trial.values[place] if trial.state is TrialState.COMPLETE else vectors[max(vectors)][place]
+    return trial.values[place] if trial.values and place < len(trial.values) else None

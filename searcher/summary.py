@@ -9,15 +9,25 @@ from typing import Any
 
 from diagnostics import Verdict
 from searcher.audit import audit_line
-from searcher.naming import short_settings
+from searcher.fronts import best_first, pareto_front
+from searcher.naming import short_settings, short_value
 from searcher.policy import first_cause
 from searcher.spec import StudySpec
-from searcher.trial import Outcome, TrialResult, ranked
+from searcher.trial import Outcome, TrialResult
 
 
 def best_result(spec: StudySpec, results: Sequence[TrialResult]) -> TrialResult | None:
-    """The best trial that was trained to its end, None when there is none."""
-    return next(iter(ranked(spec.metric, results)), None)
+    """The best trial that was trained to its end, None when there is none. With several objectives that of
+    the Pareto front which is best in the first of them."""
+    return next(iter(best_first(spec.metrics, results)), None)
+
+
+def best_results(spec: StudySpec, results: Sequence[TrialResult]) -> list[TrialResult]:
+    """The best trial alone, or the Pareto front of a study with several objectives."""
+    if spec.is_several:
+        return pareto_front(spec.metrics, results)
+    best = best_result(spec, results)
+    return [] if best is None else [best]
 
 
 def sampled_of(result: TrialResult) -> dict[str, Any]:
@@ -69,11 +79,41 @@ def failures(results: Sequence[TrialResult]) -> list[Failure]:
 
 
 def best_line(spec: StudySpec, results: Sequence[TrialResult]) -> str:
-    """The best result in one line."""
+    """The best result in one line; with several objectives the Pareto front."""
     best = best_result(spec, results)
     if best is None:
         return f"none yet: all {len(results)} trials ended before their time" if results else "none yet"
+    if spec.is_several:
+        return front_line(spec, results)
     return f"{best_value(spec, best)} ({short_settings(sampled_of(best))})"
+
+
+def best_word(spec: StudySpec) -> str:
+    """What the best of a study are called: `best`, or `Pareto front`."""
+    return "Pareto front" if spec.is_several else "best"
+
+
+def front_line(spec: StudySpec, results: Sequence[TrialResult]) -> str:
+    """How many trials stand on the Pareto front, and the best of each objective."""
+    front = pareto_front(spec.metrics, results)
+    best = []
+    for metric in spec.metrics:
+        one = min(front, key=lambda result: metric.sign * result.objectives[metric.name])
+        best.append(f"{metric.name} {short_value(one.objectives[metric.name])} by trial {one.number}")
+    trials = "1 trial" if len(front) == 1 else f"{len(front)} trials"
+    return f"{trials} of {len(results)}; {', '.join(best)}"
+
+
+def front_rows(spec: StudySpec, results: Sequence[TrialResult]) -> list[tuple[str, ...]]:
+    """The Pareto front, a trial a row: its number, its objectives, its settings."""
+    return [
+        (
+            str(result.number),
+            *(f"{result.objectives[metric.name]:.4g}" for metric in spec.metrics),
+            short_settings(sampled_of(result)),
+        )
+        for result in pareto_front(spec.metrics, results)
+    ]
 
 
 def best_value(spec: StudySpec, best: TrialResult) -> str:
@@ -89,7 +129,16 @@ def settings_toml(settings: Mapping[str, Any]) -> str:
 
 def to_markdown(spec: StudySpec, results: Sequence[TrialResult], why: str) -> str:
     """The study as the note of its parent run."""
-    lines = [spec.question or spec.name, "", f"**Best:** {best_line(spec, results)}", ""]
+    lines = [
+        spec.question or spec.name,
+        "",
+        f"**{_first_up(best_word(spec))}:** {best_line(spec, results)}",
+        "",
+    ]
+    if spec.is_several:
+        names = [metric.name for metric in spec.metrics]
+        lines += [f"| trial | {' | '.join(names)} | settings |", f"|---:|{'---:|' * len(names)}---|"]
+        lines += [*(f"| {' | '.join(row)} |" for row in front_rows(spec, results)), ""]
     counts = verdict_counts(results)
     if counts:
         lines += ["| verdict | trials |", "|---|---:|"]
@@ -107,6 +156,10 @@ def to_markdown(spec: StudySpec, results: Sequence[TrialResult], why: str) -> st
     if why:
         lines += ["", f"The study ended because {why}."]
     return "\n".join(lines)
+
+
+def _first_up(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _toml(value: Any) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 from optuna.trial import FrozenTrial, create_trial
 
 from searcher.errors import SearcherError
-from searcher.feasibility import amounts, figures
+from searcher.feasibility import amounts
+from searcher.figures import figures
 from searcher.identity import MACHINE
 from searcher.policy import constraints_of
 from searcher.settings import settings_of

@@ -13,6 +13,7 @@ from diagnostics.causes import flatten
 from diagnostics.report import to_markdown
 from searcher.colours import VERDICT_COLOUR
 from searcher.feasibility import violated
+from searcher.figures import STEP_TIME
 from searcher.policy import first_cause
 from searcher.records import FINDINGS, SIGNALS, USAGE, is_readable, trial_folder
 from searcher.sampling import chosen
@@ -29,7 +30,7 @@ from searcher.tracking.axes import (
 )
 from searcher.tracking.data_sets import digests
 from searcher.tracking.usage_curves import usage_curves
-from searcher.trial import STEP_TIME, Outcome, TrialResult
+from searcher.trial import Outcome, TrialResult
 from searcher.verify import NAMELESS, STUDY, Point, RunRecord
 from trainers.config import default_of
 

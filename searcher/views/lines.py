@@ -6,7 +6,10 @@ from typing import TextIO
 
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
 from searcher.naming import short_settings
-from searcher.views.text import result_line
+from searcher.views.text import numbers_text, result_line
+
+BEST = {False: "best", True: "on the Pareto front"}
+"""What is said of a trial, by whether the study has several objectives."""
 
 
 class LineView:
@@ -14,6 +17,7 @@ class LineView:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        self._best = BEST[False]
 
     def __enter__(self) -> LineView:
         return self
@@ -23,12 +27,14 @@ class LineView:
 
     def __call__(self, event: Event) -> None:
         """Write one line, or none."""
-        line = _line(event)
+        if isinstance(event, StudyOpened):
+            self._best = BEST[event.spec.is_several]
+        line = _line(event, self._best)
         if line:
             print(line, file=self._out, flush=True)
 
 
-def _line(event: Event) -> str:
+def _line(event: Event, best: str) -> str:
     match event:
         case StudyOpened(spec, slots, results, requeued):
             before = f"; {len(results)} trials are done" if results else ""
@@ -38,10 +44,10 @@ def _line(event: Event) -> str:
             attempt = f" (attempt {len(attempts) + 1})" if attempts else ""
             return f"trial {number} begins on {slot}{attempt}: {short_settings(sampled)}"
         case TrialProgressed(number, course, True):
-            value = "-" if course.value is None else f"{course.value:.4g}"
+            value = numbers_text(course.value, course.objectives)
             return f"trial {number} epoch {course.epoch:.3g} of {course.of_epochs:g}: best {value}"
         case TrialEnded(result, is_best):
-            return result_line(result) + (" <- best so far" if is_best else "")
+            return result_line(result) + (f" <- {best} so far" if is_best else "")
         case Noted(text):
             return text
         case StudyLeft(spec, results, why):

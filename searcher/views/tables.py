@@ -16,8 +16,11 @@ from searcher.summary import (
     Failure,
     best_line,
     best_result,
+    best_results,
     best_value,
+    best_word,
     failures,
+    front_rows,
     outcome_counts,
     sampled_of,
     verdict_counts,
@@ -25,7 +28,7 @@ from searcher.summary import (
 from searcher.trial import TrialResult
 from searcher.views.fitting import Trimmed
 from searcher.views.reasons import cause_cell, reprieves_text, untold_reason
-from searcher.views.text import value_text
+from searcher.views.text import value_text, values_heading
 
 INDENT = "    "
 """Before settings that stand below their trial."""
@@ -49,14 +52,14 @@ def space_table(spec: StudySpec) -> Table:
 def trials_table(spec: StudySpec, results: Sequence[TrialResult], width: int) -> Text:
     """Every trial in a line: what became of it, what it suffered from, and its settings; where there is no
     room for these, they get a line of their own."""
-    headings = ("trial", "outcome", spec.metric.name, "verdict", "cause @step")
+    headings = ("trial", "outcome", values_heading(spec), "verdict", "cause @step")
     rows = [
         (str(r.number), str(r.outcome), value_text(r), str(r.verdict), cause_cell(r.report)) for r in results
     ]
     settings = [short_settings(sampled_of(result)) for result in results]
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     is_wide = 2 * len(widths) + sum(widths) + max(map(len, settings), default=0) <= width
-    best = best_result(spec, results)
+    best = {result.number for result in best_results(spec, results)}
     text = Text()
     text.append(_row(headings, widths, "settings" if is_wide else ""), style="dim")
     for result, row, line in zip(results, rows, settings, strict=True):
@@ -64,7 +67,7 @@ def trials_table(spec: StudySpec, results: Sequence[TrialResult], width: int) ->
         room = width - len(INDENT)
         lines = [untold_reason(result, 2 * room), reprieves_text(result), "" if is_wide else line]
         below = "\n".join(textwrap.indent(_wrapped(each, room), INDENT) for each in lines if each)
-        is_best = best is not None and result.number == best.number
+        is_best = result.number in best
         text.append("\n" + shown, style="bold green" if is_best else "")
         text.append("\n" + below if below else "", style="" if is_best else "dim")
     return text
@@ -82,9 +85,11 @@ def _wrapped(line: str, width: int) -> str:
 def end_of_study(spec: StudySpec, results: Sequence[TrialResult]) -> RenderableType:
     """The best settings, and how many trials ended how."""
     best = best_result(spec, results)
-    first = best_line(spec, results) if best is None else best_value(spec, best)
-    parts: list[RenderableType] = [Text(), Text("best: " + first, style="bold")]
-    if best is not None:
+    first = best_line(spec, results) if best is None or spec.is_several else best_value(spec, best)
+    parts: list[RenderableType] = [Text(), Text(f"{best_word(spec)}: {first}", style="bold")]
+    if spec.is_several and best is not None:
+        parts.append(front_table(spec, results))
+    elif best is not None:
         settings = Table.grid(padding=(0, 2))
         for name, value in sampled_of(best).items():
             settings.add_row(f"  {name}", short_value(value))
@@ -104,6 +109,20 @@ def end_of_study(spec: StudySpec, results: Sequence[TrialResult]) -> RenderableT
             parts += [Text(), Text(f"audit: {line}")]
         parts.append(Text())
     return Trimmed(Group(*parts))
+
+
+def front_table(spec: StudySpec, results: Sequence[TrialResult], most: int | None = None) -> Table:
+    """The trials of the Pareto front with their objectives and settings, or the first ones of them."""
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    for heading in ("trial", *(metric.name for metric in spec.metrics)):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("settings", overflow="fold")
+    rows = front_rows(spec, results)
+    for row in rows[:most]:
+        table.add_row(*row)
+    if most is not None and len(rows) > most:
+        table.add_row("...", *("" for _ in spec.metrics), f"and {len(rows) - most} more")
+    return table
 
 
 def failures_table(failed: Sequence[Failure]) -> Table:
