@@ -143,7 +143,9 @@ class Books:
         outcome = outcome_of(ended, report, has_value=has_value)
         lacking = unknown_objective(self._spec, course) if has_value else self._spec.metric.name
         if outcome is Outcome.COMPLETED and lacking:
-            return Outcome.DOOMED, report, self._no_value(course, lacking, trainable=trainable)
+            is_known = any(one.outcome is Outcome.COMPLETED for one in self.ledger.results)
+            is_sound = is_known if has_value else trainable
+            return Outcome.DOOMED, report, self._no_value(course, lacking, trainable=is_sound)
         return outcome, report, ended.cause or stop_reason(report.findings)
 
     def close(self, attempt: Attempt, outcome: Outcome, report: Report, reason: str, detail: str) -> None:
@@ -193,6 +195,7 @@ class Books:
         if metric in course.metrics_seen:
             return f"{metric} was not finite at any evaluation"
         if not trainable:
-            seen = ", ".join(sorted(course.metrics_seen)) or "nothing"
+            facts = course.facts if course.metrics_seen and metric != self._spec.metric.name else ()
+            seen = ", ".join(sorted({*course.metrics_seen, *facts})) or "nothing"
             raise SearcherError(f"the metric {metric!r} was never reported; the trainer reported: {seen}")
         return f"{metric} was never reported"

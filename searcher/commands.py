@@ -20,6 +20,7 @@ from searcher.errors import NotFound, SearcherError
 from searcher.pairs import pairs_of
 
 if TYPE_CHECKING:
+    from searcher.spec import StudySpec
     from searcher.trial import TrialResult
 
 
@@ -103,28 +104,39 @@ def show_command(arguments: argparse.Namespace) -> int:
 
 
 def best_command(arguments: argparse.Namespace) -> int:
-    """The best settings as TOML; with `--model` its weights too."""
+    """The best settings as TOML, or those of one trial of the Pareto front; with `--model` its weights
+    too.
+    """
     from searcher.opening import load_study, recorded_name
     from searcher.records import WEIGHTS, trial_folder
-    from searcher.summary import best_line, best_result, sampled_of, settings_toml
+    from searcher.summary import best_line, chosen_best, sampled_of, settings_toml
 
     store = load_study(recorded_name(arguments.study), arguments.storage)
     results = store.results()
-    best = best_result(store.spec, results)
+    best, said = chosen_best(store.spec, results, arguments.trial)
     if best is None:
         raise NotFound(f"study {arguments.study!r} has no best trial: {best_line(store.spec, results)}")
-    print(f"# {best_line(store.spec, results)}")
+    print("\n".join(f"# {line}" for line in said))
     print(settings_toml({**store.spec.train, **sampled_of(best)}), end="")
     if arguments.model:
         weights = trial_folder(Path(arguments.runs) / store.spec.name, best.number) / WEIGHTS
         if not weights.exists():
             raise NotFound(
                 f"the weights of trial {best.number} are not at {weights}; "
-                "name the folder of the trials' files with --runs"
+                f"name the folder of the trials' files with --runs{_unkept(store.spec)}"
             )
         _copy(weights, Path(arguments.model))
         print(f"saved the weights of trial {best.number} to {arguments.model}", file=sys.stderr)
     return 0
+
+
+def _unkept(spec: StudySpec) -> str:
+    """Why weights may be missing, where that may be by design."""
+    from searcher.ledger import KEPT_FRONT
+
+    if not spec.is_several:
+        return ""
+    return f". Of a Pareto front the weights of {KEPT_FRONT} trials are kept, spread over it"
 
 
 def diagnose_command(arguments: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from searcher.pareto import Numbers, balanced, losses, on_front
+from searcher.pareto import Numbers, losses, on_front
 from searcher.spec import Objective
 from searcher.trial import TrialResult, ranked
 
@@ -38,8 +38,3 @@ def best_first(metrics: Metrics, results: Iterable[TrialResult]) -> list[TrialRe
         return completed
     front = {result.number for result in pareto_front(metrics, completed)}
     return sorted(completed, key=lambda result: result.number not in front)
-
-
-def middle_of(metrics: Metrics, front: Sequence[TrialResult]) -> TrialResult | None:
-    """The trial of a front that lies nearest to the best of every objective; None of an empty one."""
-    return front[balanced(losses_of(metrics, front))] if front else None

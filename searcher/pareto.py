@@ -64,14 +64,6 @@ def crowding(v: Numbers) -> Numbers:
     return distance
 
 
-def balanced(v: Numbers) -> int:
-    """The row that lies nearest to the best of every objective, when each is brought to 0 to 1; of equals
-    the first."""
-    low, high = v.min(axis=0), v.max(axis=0)
-    share = (v - low) / np.where(high > low, high - low, 1.0)
-    return int(np.argmin(np.round((share**2).sum(axis=1), 12)))
-
-
 def losses(rows: Sequence[Sequence[float]], signs: Sequence[float]) -> Numbers:
     """v of values; a sign is 1 for an objective to be minimized, -1 for one to be maximized."""
     values = np.array(rows, dtype=np.float64).reshape(len(rows), len(signs))

@@ -89,8 +89,8 @@ SAMPLERS: dict[str, SamplerKind] = {
     "qmc": SamplerKind(samplers.QMCSampler, _one_sequence),
     "grid": SamplerKind(samplers.GridSampler, _one_order),
     "brute-force": SamplerKind(samplers.BruteForceSampler),
-    "nsga-ii": SamplerKind(samplers.NSGAIISampler),
-    "nsga-iii": SamplerKind(samplers.NSGAIIISampler),
+    "nsga-ii": SamplerKind(samplers.NSGAIISampler, ends=True),
+    "nsga-iii": SamplerKind(samplers.NSGAIIISampler, ends=True),
 }
 
 

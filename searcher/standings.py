@@ -54,6 +54,8 @@ class Standings:
         return place == 0 or bool(place <= np.partition(self._places, best - 1)[best - 1])
 
     def is_within(self, percentile: float, vector: Vector) -> bool:
-        """Whether a trial stands as well as this percentile of those here; one that nobody dominates does."""
+        """Whether a trial stands as well as this percentile of those here; one that nobody dominates does.
+        Between two of them the worse one is the bound.
+        """
         place = self.place(vector)
-        return place == 0 or bool(place <= np.percentile(self._places, percentile))
+        return place == 0 or bool(place <= np.percentile(self._places, percentile, method="higher"))

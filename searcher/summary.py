@@ -9,6 +9,7 @@ from typing import Any
 
 from diagnostics import Verdict
 from searcher.audit import audit_line
+from searcher.errors import NotFound
 from searcher.fronts import best_first, pareto_front
 from searcher.naming import short_settings, short_value
 from searcher.policy import first_cause
@@ -114,6 +115,33 @@ def front_rows(spec: StudySpec, results: Sequence[TrialResult]) -> list[tuple[st
         )
         for result in pareto_front(spec.metrics, results)
     ]
+
+
+def chosen_best(
+    spec: StudySpec, results: Sequence[TrialResult], number: int | None
+) -> tuple[TrialResult | None, list[str]]:
+    """The best trial, or of a Pareto front the one with this number; without one the best in the first
+    metric, None where no trial was trained to its end. And what a person should know of it, line by line.
+
+    Raises: NotFound when that is no trial to choose, with those that are.
+    """
+    front = best_results(spec, results)
+    known = {result.number: result for result in front}
+    if not front:
+        return None, []
+    if number is not None and number not in known:
+        which = "on the Pareto front" if spec.is_several else "the best one"
+        there = f"choose from: {', '.join(map(str, known))}"
+        raise NotFound(f"trial {number} of {spec.name!r} is not {which}; {there}")
+    chosen = front[0] if number is None else known[number]
+    if not spec.is_several:
+        return chosen, [best_line(spec, results)]
+    table = [("trial", *(metric.name for metric in spec.metrics), "settings"), *front_rows(spec, results)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)][:-1]
+    rows = ["  ".join([*(c.rjust(w) for c, w in zip(row, widths, strict=False)), row[-1]]) for row in table]
+    hint = f", the best in {spec.metric.name}; take another one with --trial" if number is None else ""
+    head, below = f"Pareto front: {front_line(spec, results)}", f"below: trial {chosen.number}{hint}"
+    return chosen, [head, *rows, below]
 
 
 def best_value(spec: StudySpec, best: TrialResult) -> str:
