@@ -16,6 +16,14 @@ def short_value(value: Any) -> str:
     return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e+")
 
 
+def figure_text(value: float) -> str:
+    """An objective in few characters: `0.9731`, `1702`, `2.916e+06`; whole numbers below a million as they
+    are.
+    """
+    is_whole = float(value).is_integer() and abs(value) < 1e6
+    return str(int(value)) if is_whole else f"{value:.4g}"
+
+
 def short_settings(sampled: Mapping[str, Any]) -> str:
     """The sampled settings in a line: `lr=0.0003 bs=64 batch relu`. Names speak for themselves."""
     parts = []

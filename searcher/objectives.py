@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from searcher.figures import figures
+from searcher.naming import figure_text
 from searcher.spec import StudySpec
 from searcher.trial import TrialCourse, TrialResult
 
@@ -47,5 +48,5 @@ def behind_others(spec: StudySpec, course: TrialCourse) -> str:
     """That a trial stands behind others, as a clause."""
     if not spec.is_several:
         return f"{spec.metric.name} {list(course.values.values())[-1]:.4g} is behind other trials"
-    reached = ", ".join(f"{name} {value:.4g}" for name, value in course.objectives.items())
+    reached = ", ".join(f"{name} {figure_text(value)}" for name, value in course.objectives.items())
     return f"{reached}: other trials are as good in all of it, and better in some"

@@ -11,7 +11,7 @@ from diagnostics import Verdict
 from searcher.audit import audit_line
 from searcher.errors import NotFound
 from searcher.fronts import best_first, pareto_front
-from searcher.naming import short_settings, short_value
+from searcher.naming import figure_text, short_settings
 from searcher.policy import first_cause
 from searcher.spec import StudySpec
 from searcher.trial import Outcome, TrialResult
@@ -100,7 +100,7 @@ def front_line(spec: StudySpec, results: Sequence[TrialResult]) -> str:
     best = []
     for metric in spec.metrics:
         one = min(front, key=lambda result: metric.sign * result.objectives[metric.name])
-        best.append(f"{metric.name} {short_value(one.objectives[metric.name])} by trial {one.number}")
+        best.append(f"{metric.name} {figure_text(one.objectives[metric.name])} by trial {one.number}")
     trials = "1 trial" if len(front) == 1 else f"{len(front)} trials"
     return f"{trials} of {len(results)}; {', '.join(best)}"
 
@@ -110,7 +110,7 @@ def front_rows(spec: StudySpec, results: Sequence[TrialResult]) -> list[tuple[st
     return [
         (
             str(result.number),
-            *(f"{result.objectives[metric.name]:.4g}" for metric in spec.metrics),
+            *(figure_text(result.objectives[metric.name]) for metric in spec.metrics),
             short_settings(sampled_of(result)),
         )
         for result in pareto_front(spec.metrics, results)

@@ -29,6 +29,7 @@ from searcher.tracking.axes import (
     value_on_axis,
 )
 from searcher.tracking.data_sets import digests
+from searcher.tracking.objectives import further_objectives
 from searcher.tracking.usage_curves import usage_curves
 from searcher.trial import Outcome, TrialResult
 from searcher.verify import NAMELESS, STUDY, Point, RunRecord
@@ -81,8 +82,13 @@ def trial_record(spec: StudySpec, result: TrialResult, curves: Sequence[str], ru
         result.number,
         STATUS[result.outcome],
         trial_params(spec, result),
-        {KIND: "trial", NUMBER: str(result.number), **result_tags(result, curves)},
-        once_per_run(result),
+        {
+            KIND: "trial",
+            NUMBER: str(result.number),
+            **result_tags(result, curves),
+            **off_front(spec, result),
+        },
+        {**once_per_run(result), **further_objectives(spec, result)},
         {**trial_curves(result, curves), **usage_curves(result)},
         files,
         digests(spec, result),
@@ -123,7 +129,10 @@ def first_note(spec: StudySpec) -> str:
 def study_params(spec: StudySpec) -> dict[str, str]:
     """What the study is, and stays: its fixed settings, its metric, its space and its seed."""
     space = {f"space.{name}": s.model_dump(exclude_defaults=True) for name, s in spec.space.items()}
-    metric = {"metric": spec.metric.name, "goal": spec.metric.goal}
+    metric = {
+        "metric": ", ".join(metric.name for metric in spec.metrics),
+        "goal": ", ".join(metric.goal for metric in spec.metrics),
+    }
     return _cut(in_record({**metric, **spec.train, **space, "search.seed": spec.search.seed}), LONGEST_PARAM)
 
 

@@ -7,8 +7,10 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from diagnostics import Signals
 from searcher.errors import TrackingError
 from searcher.records import WEIGHTS, trial_folder, with_files
 from searcher.spec import StudySpec
@@ -31,6 +33,7 @@ from searcher.tracking.entries import (
 from searcher.tracking.mlflow_store import translated
 from searcher.tracking.mlflow_study import TRIALS, MlflowStudy, begun, curve_points, now, points_of
 from searcher.tracking.models import has_model, log_model, names_of_models
+from searcher.tracking.objectives import pareto_tags
 from searcher.tracking.tracker import Started
 from searcher.tracking.usage_curves import usage_curves
 from searcher.trial import Outcome, TrialResult, row_of
@@ -86,6 +89,7 @@ class MlflowTracker:
         self._children: dict[int, _Child] = {}
         self._so_far = SoFar(spec.metric)
         self._trained = False
+        self._ended: list[TrialResult] = []  # without their signals
         self._devices: set[str] = set()
         self._of_parent: list[Metric] = []
         self._flushed_at = time.monotonic()
@@ -93,6 +97,7 @@ class MlflowTracker:
     def open(self, results: Sequence[TrialResult]) -> None:
         self._children, self._of_parent = {}, []
         self._so_far, self._trained = SoFar(self._spec.metric), False
+        self._ended = []
         with self._translated():
             self._study.open()
         try:
@@ -146,6 +151,7 @@ class MlflowTracker:
                 self.forget(number)
             self._flush()
             log_models(self._study, self._runs, best)
+            self._tag_front()
             last = {NOTE: summary[:LONGEST_TAG], **device_tag(self._devices)}
             self._study.tag(self._study.parent, last)
             self._study.client.set_terminated(self._study.parent, FINISHED)
@@ -177,9 +183,18 @@ class MlflowTracker:
         """Add a point to each of the study's curves, unless it is `written`."""
         self._trained = self._trained or result.outcome is Outcome.COMPLETED
         self._devices.add(device_of(result))
+        self._ended.append(replace(result, signals=Signals(), usage=()))
         news, ended = self._so_far.add(result), self._so_far.ended
         fresh = {name: value for name, value in news.items() if ended not in (written or {}).get(name, ())}
         self._of_parent += points_of(fresh, ended, now())
+
+    def _tag_front(self) -> None:
+        """Say of every trial whether it stands on the Pareto front, where there is one."""
+        tags = pareto_tags(self._spec, self._ended)
+        for run in self._study.search(TRIALS) if tags else ():
+            for name, value in tags.get(number_of(run.data.tags), {}).items():
+                if run.data.tags.get(name) != value:
+                    self._study.client.set_tag(run.info.run_id, name, value)
 
     def _flush(self) -> None:
         for child in self._children.values():
@@ -197,12 +212,19 @@ class MlflowTracker:
             yield
 
 
-def rebuild(study: MlflowStudy, result: TrialResult, runs: Path, kept: Belongings = NOTHING) -> RunInfo:
-    """Write the run of a finished trial anew, from its result with its signals.
+def rebuild(
+    study: MlflowStudy,
+    result: TrialResult,
+    runs: Path,
+    kept: Belongings = NOTHING,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> RunInfo:
+    """Write the run of a finished trial anew, from its result with its signals, with `more` tags.
 
     `kept` is what a former run held: it goes along, and where the signals have no row its points stay.
     """
     record = trial_record(study.spec, result, study.admit(result.metrics), runs)
+    record = replace(record, tags={**record.tags, **more})
     tags = {**record.shown, **kept.tags}
     run = study.create(result.number, *begun(result), tags, kept.name)
     try:

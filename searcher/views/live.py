@@ -19,7 +19,7 @@ from rich.text import Text
 from diagnostics import Verdict
 from searcher.budget import share_used, used_device_hours, used_hours
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
-from searcher.naming import duration, short_settings, short_value
+from searcher.naming import duration, figure_text, short_settings, short_value
 from searcher.policy import first_cause
 from searcher.spec import StudySpec
 from searcher.summary import best_line, best_word, outcome_counts, sampled_of
@@ -83,8 +83,8 @@ class _Row:
         loss = course.signals.get("loss") or course.signals.get("train_loss")
         self.epoch, self.of_epochs = course.epoch, course.of_epochs
         self.loss = sparkline(loss.values) if loss is not None else ""
-        reached = course.objectives.values() or [course.value]
-        self.value = "" if course.value is None else ", ".join(map(short_value, reached))
+        several = ", ".join(map(figure_text, course.objectives.values()))
+        self.value = "" if course.value is None else several or short_value(course.value)
         self.so_far = "" if course.so_far is Verdict.INCOMPLETE else str(course.so_far)
         warning = first_cause(course.findings)
         let_run = f" ({course.reprieves[-1].why})" if course.reprieves else ""

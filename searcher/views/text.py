@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from diagnostics.evidence.trends import Values, block_medians
-from searcher.naming import short_settings, short_value
+from searcher.naming import figure_text, short_settings, short_value
 from searcher.policy import likely_cause
 from searcher.spec import StudySpec
 from searcher.summary import sampled_of
@@ -33,13 +33,14 @@ def value_text(result: TrialResult) -> str:
     own."""
     if not result.has_own_value:
         return "-"
-    return ", ".join(map(short_value, result.objectives.values())) or short_value(result.value)
+    return ", ".join(map(figure_text, result.objectives.values())) or short_value(result.value)
 
 
 def numbers_text(value: float | None, objectives: Mapping[str, float]) -> str:
     """A value, or all objectives where there are several, to four digits; a dash where there is none."""
-    reached = objectives.values() or [value]
-    return "-" if value is None else ", ".join(f"{one:.4g}" for one in reached)
+    if value is None:
+        return "-"
+    return ", ".join(map(figure_text, objectives.values())) or f"{value:.4g}"
 
 
 def values_heading(spec: StudySpec) -> str:

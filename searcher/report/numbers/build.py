@@ -16,6 +16,7 @@ from searcher.report.numbers.headline import headline
 from searcher.report.numbers.layer_maps import layer_maps
 from searcher.report.numbers.matters import matters
 from searcher.report.numbers.next_study import next_study
+from searcher.report.numbers.pareto import pareto
 from searcher.report.numbers.reproduction import reproduction
 from searcher.report.numbers.sureness import spread_of
 from searcher.report.numbers.verdicts import verdicts
@@ -63,6 +64,7 @@ def build(
         reproduction=reproduction(spec, results, environment_of(runs)),
         views=views or {},
         audit=audit(spec, results),
+        pareto=pareto(spec, results),
     )
 
 
