@@ -29,7 +29,7 @@ from searcher.tracking.axes import (
     value_on_axis,
 )
 from searcher.tracking.data_sets import digests
-from searcher.tracking.objectives import further_objectives
+from searcher.tracking.objectives import further_objectives, off_front
 from searcher.tracking.usage_curves import usage_curves
 from searcher.trial import Outcome, TrialResult
 from searcher.verify import NAMELESS, STUDY, Point, RunRecord
