@@ -83,9 +83,9 @@ def status_command(arguments: argparse.Namespace) -> int:
 
 def show_command(arguments: argparse.Namespace) -> int:
     """A recorded study: its space and all of its trials."""
-    from searcher.audit import audit_line
     from searcher.naming import short_settings
     from searcher.opening import load_study, recorded_name
+    from searcher.summary import audit_text
     from searcher.views.fitting import Trimmed, roomy_console
     from searcher.views.tables import space_table, trials_table
 
@@ -94,7 +94,7 @@ def show_command(arguments: argparse.Namespace) -> int:
     console.print(Text(store.spec.name, style="bold"), Text(store.spec.question))
     console.print(Trimmed(space_table(store.spec)), "")
     console.print(trials_table(store.spec, results, console.width))
-    if line := audit_line(store.spec.metric, results):
+    if line := audit_text(store.spec, results):
         console.print(Text(f"\naudit: {line}"))
     for number, point in store.unfinished():
         console.print(Text(f"trial {number} is running or queued: {short_settings(point.sampled)}"))

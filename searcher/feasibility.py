@@ -95,8 +95,13 @@ def check_names(
 
 
 def check_measured(spec: StudySpec, constraints: Sequence[Constraint], facts: Mapping[str, Any]) -> None:
-    """Raises: SearcherError when a constraint is on the peak of memory, but it is not that of one trial."""
+    """Raises: SearcherError when the peak of memory is demanded or searched by, but is not one trial's."""
     if spec.trainer is None and facts.get("device") == "cpu":
+        if any(metric.name == PEAK for metric in spec.further):
+            raise SearcherError(
+                f"the metric {PEAK!r} needs a GPU: on a CPU the peak is that of a worker in all its life, "
+                "not of one trial; take parameters, or another one"
+            )
         for constraint in (c for c in constraints if c.name == PEAK):
             raise SearcherError(
                 f"the constraint {str(constraint)!r} needs a GPU: on a CPU the peak is that of a worker in "

@@ -149,6 +149,12 @@ def best_value(spec: StudySpec, best: TrialResult) -> str:
     return f"{spec.metric.name} {best.value:.4g} by trial {best.number}"
 
 
+def audit_text(spec: StudySpec, results: Sequence[TrialResult]) -> str:
+    """What the audit has shown; which metric it goes by, where there are several."""
+    line = audit_line(spec.metric, results)
+    return f"{line} (by {spec.metric.name})" if line and spec.is_several else line
+
+
 def settings_toml(settings: Mapping[str, Any]) -> str:
     """Settings as the lines of a `[train]` section; those that are not set are left out."""
     lines = [f"{name} = {_toml(value)}" for name, value in settings.items() if value is not None]
@@ -179,7 +185,7 @@ def to_markdown(spec: StudySpec, results: Sequence[TrialResult], why: str) -> st
             "|---|---:|---|",
         ]
         lines += [f"| {f.cause} | {len(f.trials)} | {f.remedy} |" for f in failed]
-    if line := audit_line(spec.metric, results):
+    if line := audit_text(spec, results):
         lines += ["", f"Audit: {line}."]
     if why:
         lines += ["", f"The study ended because {why}."]

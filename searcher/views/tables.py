@@ -9,11 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from searcher.audit import audit_line
 from searcher.naming import short_settings, short_value
 from searcher.spec import Choices, StudySpec
 from searcher.summary import (
     Failure,
+    audit_text,
     best_line,
     best_result,
     best_results,
@@ -105,7 +105,7 @@ def end_of_study(spec: StudySpec, results: Sequence[TrialResult]) -> RenderableT
         parts += [Text(), counts]
         if failed := failures(results):
             parts += [Text(), failures_table(failed)]
-        if line := audit_line(spec.metric, results):
+        if line := audit_text(spec, results):
             parts += [Text(), Text(f"audit: {line}")]
         parts.append(Text())
     return Trimmed(Group(*parts))

@@ -178,7 +178,8 @@ def _verdicts(report: StudyReport) -> tuple[Block, ...]:
     if saved:
         parts = [f"{duration(seconds)} of trials {SAVED.get(o, o)}" for o, seconds in saved.items()]
         blocks.append(Text(f"Stopping early saved {' and '.join(parts)}."))
-    return (*blocks, *note, *audit_blocks(report.audit))
+    judged = _by_first(report) if report.audit.let_run else []
+    return (*blocks, *note, *audit_blocks(report.audit), *judged)
 
 
 def _curves(report: StudyReport) -> tuple[Block, ...]:
