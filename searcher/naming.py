@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,9 +18,9 @@ def short_value(value: Any) -> str:
 
 
 def figure_text(value: float) -> str:
-    """An objective in few characters: `0.9731`, `1702`, `2.916e+06`; whole numbers below a million as they
-    are.
-    """
+    """An objective in few characters: `0.9731`, `1702`, `2.916e+06`; a dash for one that is not known."""
+    if math.isnan(value):
+        return "-"
     is_whole = float(value).is_integer() and abs(value) < 1e6
     return str(int(value)) if is_whole else f"{value:.4g}"
 
