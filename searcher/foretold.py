@@ -12,6 +12,7 @@ Notation
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -45,8 +46,11 @@ def foretold(trials: Sequence[FrozenTrial], *signs: float) -> list[FrozenTrial]:
     violates a constraint has the last values that it was told with: of a doomed one these are stand-ins
     already.
     """
-    several = len(signs) > 1
-    columns = [_ends(trials, place if several else None, sign) for place, sign in enumerate(signs)]
+    curves = {trial.number: _curves(trial, signs) for trial in trials}
+    columns = [
+        _ends(trials, place, sign, {number: of[place] for number, of in curves.items()})
+        for place, sign in enumerate(signs)
+    ]
     if not any(columns):
         return list(trials)
     is_bound = any(trial.constraints for trial in trials)
@@ -60,16 +64,19 @@ def foretold(trials: Sequence[FrozenTrial], *signs: float) -> list[FrozenTrial]:
     return [seen(trial) for trial in trials]
 
 
-def _ends(trials: Sequence[FrozenTrial], place: int | None, sign: float) -> dict[int, float]:
-    """v of one objective (its `place` among several) at the end of every trial, by number; nothing where no
-    trial has any."""
+def _ends(
+    trials: Sequence[FrozenTrial], place: int, sign: float, curves: Mapping[int, Curve]
+) -> dict[int, float]:
+    """v of the objective at this place at the end of every trial, by number; nothing where no trial has
+    any.
+    """
     completed = [trial for trial in trials if trial.state is TrialState.COMPLETE]
-    likely = LikelyEnds([_curve(trial, place, sign) for trial in completed])
-    ends = {trial.number: sign * trial.values[place or 0] for trial in completed}
-    last: dict[int, float] = {}
     stopped = [trial for trial in trials if trial.state is TrialState.PRUNED]
+    likely = LikelyEnds([curves[trial.number] for trial in completed])
+    ends = {trial.number: sign * trial.values[place] for trial in completed}
+    last: dict[int, float] = {}
     for trial in stopped:
-        if curve := _curve(trial, place, sign):
+        if curve := curves[trial.number]:
             if violation(trial) > 0:
                 last[trial.number] = curve[max(curve)]
             else:
@@ -134,13 +141,16 @@ def _fence(ends: Values) -> float:
     return min(middle + reach, worst) if reach > 0 else worst
 
 
-def _curve(trial: FrozenTrial, place: int | None, sign: float) -> Curve:
-    """Of the only objective, or of that at this place among several."""
-    if place is None:
-        told = trial.intermediate_values
+def _curves(trial: FrozenTrial, signs: Sequence[float]) -> list[Curve]:
+    """Of each objective; Optuna itself holds that of the only one."""
+    if len(signs) == 1:
+        told = [(due, (value,)) for due, value in trial.intermediate_values.items()]
     else:
-        told = {due: vector[place] for due, vector in vectors_in(trial.user_attrs).items()}
-    return {due: sign * value for due, value in told.items() if np.isfinite(value)}
+        told = [(due, vector) for due, vector in vectors_in(trial.user_attrs).items()]
+    return [
+        {due: sign * vector[place] for due, vector in told if math.isfinite(vector[place])}
+        for place, sign in enumerate(signs)
+    ]
 
 
 def _completed_at(trial: FrozenTrial, values: list[float], is_bound: bool) -> FrozenTrial:

@@ -16,6 +16,24 @@ SIGN = {StudyDirection.MINIMIZE: 1.0, StudyDirection.MAXIMIZE: -1.0}
 """What makes lower values of a metric the better ones."""
 
 
+class Shown:
+    """What a sampler is shown of finished trials, made once as long as no other has finished: a sampler asks
+    for them several times for each point."""
+
+    def __init__(self) -> None:
+        self._of: Any = None
+        self._trials: dict[int, FrozenTrial] = {}
+
+    def of(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """The trials of a study, those that were stopped as if they were completed."""
+        finished = [trial for trial in trials if trial.state.is_finished()]
+        now = (study._storage, study._study_id, [trial.number for trial in finished])
+        if now != self._of:
+            seen = foretold(finished, *(SIGN[direction] for direction in study.directions))
+            self._of, self._trials = now, {trial.number: trial for trial in seen}
+        return [self._trials.get(trial.number, trial) for trial in trials]
+
+
 class History:
     """A study with trials of earlier studies before its own.
 
@@ -23,10 +41,17 @@ class History:
     stopped are shown to it as such (see `foretold`).
     """
 
-    def __init__(self, study: optuna.Study, earlier: Sequence[FrozenTrial], told_complete: bool) -> None:
+    def __init__(
+        self,
+        study: optuna.Study,
+        earlier: Sequence[FrozenTrial],
+        told_complete: bool,
+        shown: Shown | None = None,
+    ) -> None:
         self._study = study
         self._earlier = earlier
         self._told_complete = told_complete
+        self._shown = shown or Shown()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._study, name)
@@ -43,5 +68,5 @@ class History:
         own = self._study._get_trials(deepcopy, None if self._told_complete else states, use_cache)
         trials = [*(copy.deepcopy(self._earlier) if deepcopy else self._earlier), *own]
         if self._told_complete:
-            trials = foretold(trials, *(SIGN[direction] for direction in self._study.directions))
+            trials = self._shown.of(self._study, trials)
         return [trial for trial in trials if states is None or trial.state in states]

@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState
 
 from searcher.contest import Judge
-from searcher.history import History
+from searcher.history import History, Shown
 from searcher.options import built
 from searcher.percentiles import Median, Percentile
 from searcher.rungs import Hyperband, SuccessiveHalving
@@ -161,7 +161,8 @@ def build_sampler(
     is_alone = several and name == "tpe" and not options.get("multivariate", False)
     joint = always if kind.joint(options) and not is_alone else None
     told_complete = kind.complete or (several and kind.ends)
-    return Reproducible(build, seed, joint, lambda study: History(study, earlier, told_complete))
+    shown = Shown()
+    return Reproducible(build, seed, joint, lambda study: History(study, earlier, told_complete, shown))
 
 
 class Reproducible(samplers.BaseSampler):
