@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
-from searcher.vectors import vectors_in
+from searcher.vectors import Vector, vectors_in
 
 Values = NDArray[np.float64]
 Curve = Mapping[int, float]
@@ -144,11 +144,11 @@ def _fence(ends: Values) -> float:
 def _curves(trial: FrozenTrial, signs: Sequence[float]) -> list[Curve]:
     """Of each objective; Optuna itself holds that of the only one."""
     if len(signs) == 1:
-        told = [(due, (value,)) for due, value in trial.intermediate_values.items()]
+        told: dict[int, Vector] = {due: (value,) for due, value in trial.intermediate_values.items()}
     else:
-        told = [(due, vector) for due, vector in vectors_in(trial.user_attrs).items()]
+        told = vectors_in(trial.user_attrs)
     return [
-        {due: sign * vector[place] for due, vector in told if math.isfinite(vector[place])}
+        {due: sign * vector[place] for due, vector in told.items() if math.isfinite(vector[place])}
         for place, sign in enumerate(signs)
     ]
 
