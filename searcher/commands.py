@@ -273,7 +273,12 @@ def _print_end(spec: Any, results: Any, arguments: argparse.Namespace, tracking:
             f"searcher diagnose {spec.name}{elsewhere}{files}",
             "what trials suffered from, with the evidence",
         ),
-        (f"searcher best {spec.name}{elsewhere}{files}", "the best settings as TOML"),
+        (
+            f"searcher best {spec.name}{elsewhere}{files}",
+            "the Pareto front, and settings of it as TOML"
+            if spec.is_several
+            else "the best settings as TOML",
+        ),
     ]
     if tracking is not None:
         uri = "" if tracking == TRACKING else f" --tracking-uri {tracking}"

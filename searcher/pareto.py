@@ -46,8 +46,8 @@ def places(v: Numbers) -> Counts:
 
 def on_front(v: Numbers) -> Mask:
     """Which rows nobody dominates, [n]. Takes time in proportion to the rows times those on the front."""
-    known = ~np.isnan(v).any(axis=1)
-    found, left = ~known, np.flatnonzero(known)
+    found: Mask = np.asarray(np.isnan(v).any(axis=1))  # what is not known is dominated by nobody
+    left = np.flatnonzero(~found)
     left = left[np.lexsort(v[left].T[::-1])]  # whoever dominates a row comes before it
     while len(left):
         first, left = left[0], left[1:]
