@@ -116,7 +116,8 @@ def front_table(spec: StudySpec, results: Sequence[TrialResult], most: int | Non
     table = Table(box=None, padding=(0, 2), header_style="dim")
     for heading in ("trial", *(metric.name for metric in spec.metrics)):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("settings", overflow="fold")
+    one_line = most is not None
+    table.add_column("settings", no_wrap=one_line, overflow="ellipsis" if one_line else "fold")
     rows = front_rows(spec, results)
     for row in rows[:most]:
         table.add_row(*row)

@@ -75,6 +75,21 @@ def test_a_rehearsal_is_refused(early: Callable[..., StudySpec], searcher: Call)
     assert said.code == 2 and "it has 2: val_accuracy, parameters" in said.err
 
 
+def test_recorded_trainings_have_fronts_too(searcher: Call, workplace: Path) -> None:
+    rows = [f"{x},{e},{x * e},{(9 - x) * e}" for x in range(1, 9) for e in (1, 2)]
+    (workplace / "table.csv").write_text("\n".join(["x,epoch,val_accuracy,val_loss", *rows]))
+    study = STUDY.format(trainer="", second="val_loss", sampler="random", pruner="asha", trials=8)
+    study = study.replace('"front:"', '"replay:table.csv"').replace("y = { low = 0.0, high = 1.0 }\n", "")
+    (workplace / "two.toml").write_text(study.replace("low = 0.0, high = 1.0", "low = 1, high = 8"))
+    said = searcher("run", "two.toml", "--no-tracking")
+    assert said.code == 0, said.err
+    done = [result for result in load_study("two", URL).results() if result.objectives]
+    assert done and all(len(result.objectives) == 2 for result in done)
+    (workplace / "two.toml").write_text(study.replace('"val_loss"', '"parameters"'))
+    said = searcher("run", "two.toml", "--no-tracking")
+    assert said.code == 2 and "metric.1.name: there is no 'parameters'" in said.err
+
+
 def spec_of(metrics: int, trials: int | None, **space: Any) -> StudySpec:
     names = ["val_loss", "parameters", "step_time", "total_steps", "steps_per_epoch"][:metrics]
     ranges = {"learning_rate": {"low": 1e-3, "high": 1.0}, "dropout": {"low": 0.0, "high": 0.5}}

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,20 @@ def test_the_report_shows_the_front_and_names_no_winner(record: tuple[str, str],
     assert json.loads((workplace / "searcher-runs" / "two" / "report.json").read_text())["pareto"]["front"]
     (workplace / "next.toml").write_text(report.next.study_file)
     assert read_spec(workplace / "next.toml").metrics == spec.metrics
+
+
+def test_a_trial_that_a_person_ended_before_it_was_evaluated_spoils_no_report(
+    record: tuple[str, str], workplace: Path
+) -> None:
+    spec, found = results()
+    ended = replace(
+        found[0], outcome=Outcome.PRUNED, value=None, values={}, vectors={}, objectives={}, best=None
+    )
+    for many in (found[1:], []):
+        report = build(spec, [ended, *many], workplace / "nowhere")
+        assert report.pareto is not None and len(report.pareto.front) == len(pareto_front(spec.metrics, many))
+        assert to_markdown(report)
+    assert "there is no Pareto front" in report.headline.text
 
 
 def test_the_pages_of_the_record_set_the_objectives_against_each_other(record: tuple[str, str]) -> None:

@@ -101,6 +101,8 @@ def evidence_of(spec: StudySpec, results: Sequence[TrialResult], regions: Sequen
     failed = np.array([result.outcome in FAILURES for result in results], dtype=bool)
     values = objectives(spec, results)
     can = ~failed & np.isfinite(values)
+    if spec.is_several:
+        can &= np.array([bool(result.objectives) for result in results], dtype=bool)
     levels = []
     for share in SHARES:
         good = np.zeros(len(results), dtype=bool)
