@@ -1,4 +1,4 @@
-"""What samplers make of stopped trials with two objectives: shown as complete ones, or not at all.
+"""What samplers make of stopped trials with two objectives: shown as complete ones, or as they are.
 
     python -m benchmarks.fronts --seeds 8
 
@@ -22,6 +22,8 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import Trial, TrialState
 
 from searcher.contest import Contest, FinishedTrial
+from searcher.foretold import foretold
+from searcher.history import without_values
 from searcher.rungs import SuccessiveHalving
 from searcher.samplers import SAMPLERS, Reproducible, build_sampler
 from searcher.vectors import OBJECTIVES, Vector, to_rows
@@ -62,8 +64,8 @@ def volume(points: list[tuple[float, float]]) -> float:
 
 
 def sampler_of(name: str, seed: int, is_shown: bool) -> Reproducible:
-    """As a study has it, or without a look at what was stopped."""
-    kind = SAMPLERS[name] if is_shown else replace(SAMPLERS[name], ends=False, complete=False)
+    """A sampler that is shown stopped trials as complete ones, or as what they are."""
+    kind = replace(SAMPLERS[name], complete=False, stopped=foretold if is_shown else without_values)
     with patch.dict(SAMPLERS, {name: kind}):
         return build_sampler(name, {}, seed, SPACE, SPACE, several=True)
 
@@ -94,18 +96,15 @@ def searched(name: str, trials: int, seed: int, is_shown: bool) -> Search:
         if falls:
             trial.set_constraint("diverging", 1.0)
             reached[max(reached) + 1] = (worst, size)
-        _tell(study, trial, reached, done, has_values=is_shown)
+        _tell(study, trial, reached, done)
     return Search(fell, pruned, volume(ends), seconds)
 
 
-def _tell(
-    study: optuna.Study, trial: Trial, reached: Mapping[int, Vector], done: bool, has_values: bool
-) -> None:
-    """As the store does; where nothing is shown without its values, for which Optuna's `tpe` raises."""
-    if has_values:
-        for due, vector in reached.items():
-            study._storage.set_trial_intermediate_value(trial._trial_id, due, vector[0])
-        trial.set_user_attr(OBJECTIVES, to_rows(reached))
+def _tell(study: optuna.Study, trial: Trial, reached: Mapping[int, Vector], done: bool) -> None:
+    """As the store does."""
+    for due, vector in reached.items():
+        study._storage.set_trial_intermediate_value(trial._trial_id, due, vector[0])
+    trial.set_user_attr(OBJECTIVES, to_rows(reached))
     if done:
         study.tell(trial, list(reached[max(reached)]))
     else:
@@ -116,20 +115,23 @@ def main() -> None:
     """A row for each sampler, with stopped trials shown and not."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fronts", description=__doc__)
     parser.add_argument("--seeds", type=int, default=8)
-    seeds = range(parser.parse_args().seeds)
+    parser.add_argument("--sampler", choices=COMPARED, action="append", help="this one alone")
+    given = parser.parse_args()
+    seeds = range(given.seeds)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")
     print("| sampler | trials | stopped ones | front | quartiles | diverged | given up | s |")
     print("|---|--:|---|--:|---|--:|--:|--:|")
-    for name, trials in COMPARED.items():
-        for is_shown in (False, True)[name == "random" :]:
+    for name in given.sampler or COMPARED:
+        trials = COMPARED[name]
+        for is_shown in (False, True)[: 2 - (name == "random")]:
             runs = [searched(name, trials, seed, is_shown) for seed in seeds]
             low, middle, high = np.percentile([run.front for run in runs], (25, 50, 75))
             fell, pruned, seconds = (
                 float(np.median([getattr(run, figure) for run in runs]))
                 for figure in ("fell", "pruned", "seconds")
             )
-            how = "shown" if is_shown and name != "random" else "not shown"
+            how = "as complete" if is_shown else "as stopped"
             cells = (name, trials, how, f"{middle:.3f}", f"{low:.3f} to {high:.3f}")
             print(f"| {' | '.join(map(str, cells))} | {fell:g} | {pruned:g} | {seconds:.1f} |", flush=True)
 

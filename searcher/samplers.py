@@ -17,7 +17,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState
 
 from searcher.contest import Judge
-from searcher.history import History, Shown
+from searcher.foretold import foretold
+from searcher.history import History, Shown, View, without_values
 from searcher.options import built
 from searcher.percentiles import Median, Percentile
 from searcher.rungs import Hyperband, SuccessiveHalving
@@ -68,8 +69,7 @@ class SamplerKind:
     `joint` says whether, with its options, it may be handed the declared space at once, instead of searching
     every recorded trial for the settings they have in common; `warm` that it learns from the trials of other
     studies; `complete` that it reads trials in state COMPLETE alone, and is shown stopped ones as such;
-    `several` that it can search by several objectives, and `ends` that it is then shown stopped trials as
-    complete ones, whatever it makes of them else.
+    `several` that it can search by several objectives, and `stopped` as what it is then shown stopped trials.
     """
 
     cls: type[samplers.BaseSampler]
@@ -78,19 +78,19 @@ class SamplerKind:
     warm: bool = False
     complete: bool = False
     several: bool = True
-    ends: bool = False
+    stopped: View | None = None
 
 
 SAMPLERS: dict[str, SamplerKind] = {
-    "tpe": SamplerKind(samplers.TPESampler, joint=_is_one_group, warm=True, ends=True),
+    "tpe": SamplerKind(samplers.TPESampler, joint=_is_one_group, warm=True, stopped=without_values),
     "gp": SamplerKind(samplers.GPSampler, _beside_random, lambda options: True, warm=True, complete=True),
     "cma-es": SamplerKind(samplers.CmaEsSampler, _beside_tpe, several=False),
     "random": SamplerKind(samplers.RandomSampler),
     "qmc": SamplerKind(samplers.QMCSampler, _one_sequence),
     "grid": SamplerKind(samplers.GridSampler, _one_order),
     "brute-force": SamplerKind(samplers.BruteForceSampler),
-    "nsga-ii": SamplerKind(samplers.NSGAIISampler, ends=True),
-    "nsga-iii": SamplerKind(samplers.NSGAIIISampler, ends=True),
+    "nsga-ii": SamplerKind(samplers.NSGAIISampler, stopped=foretold),
+    "nsga-iii": SamplerKind(samplers.NSGAIIISampler, stopped=foretold),
 }
 
 
@@ -160,9 +160,9 @@ def build_sampler(
 
     is_alone = several and name == "tpe" and not options.get("multivariate", False)
     joint = always if kind.joint(options) and not is_alone else None
-    told_complete = kind.complete or (several and kind.ends)
-    shown = Shown()
-    return Reproducible(build, seed, joint, lambda study: History(study, earlier, told_complete, shown))
+    view = foretold if kind.complete else kind.stopped if several else None
+    shown = None if view is None else Shown(view)
+    return Reproducible(build, seed, joint, lambda study: History(study, earlier, shown=shown))
 
 
 class Reproducible(samplers.BaseSampler):
