@@ -21,6 +21,9 @@ Written by `make bench`. Every figure is a ratio within one run: what is compare
 machine, and the medians are shown with the quartiles. On a busy machine look at the quartiles first.
 """
 
+KEPT = "<!-- what follows is measured by commands of its own, and kept -->"
+"""A line of the file from which on nothing is written anew."""
+
 
 def main() -> None:
     """Run, show, write."""
@@ -39,8 +42,15 @@ def main() -> None:
         f"- before the run: {load}; after it: {machine.describe_load()}",
         f"- versions: {machine.describe_versions()}",
     ]
-    RESULTS.write_text("\n\n".join([HEAD + "\n" + "\n".join(facts), *map(to_markdown, results)]) + "\n")
+    written = "\n\n".join([HEAD + "\n" + "\n".join(facts), *map(to_markdown, results)]) + "\n"
+    RESULTS.write_text(written + kept(RESULTS.read_text() if RESULTS.exists() else ""))
     print(f"written to {RESULTS.parent.name}/{RESULTS.name}")
+
+
+def kept(before: str) -> str:
+    """What of the file is not written anew."""
+    _, mark, rest = before.partition(KEPT)
+    return f"\n{mark}{rest}" if mark else ""
 
 
 def _benchmarks(full: bool, device: str) -> list[Callable[[], Result]]:

@@ -3,8 +3,9 @@
     python -m benchmarks.search --seeds 10 --file searches.jsonl       # runs what the file lacks, then shows
     python -m benchmarks.search --show --file searches.jsonl           # shows what it has
 
-Each search has the same epochs. The wall-clock comparison cuts all searches of a seed at the time of the one
-that was done first. Ours diagnoses every training and keeps its store and files; a rival does not.
+Each search has the same epochs. The comparison by time, that of the processor (one process with one thread),
+cuts all searches of a seed at the time of the one that was done first. Ours diagnoses every training and
+keeps its store and files; a rival does not.
 """
 
 from __future__ import annotations

@@ -132,11 +132,11 @@ def compare(task: Task, traces: Sequence[Trace], rival: str, ours: str = OURS) -
     seeds = sorted({t.seed for t in traces if (ours, t.seed) in by and (rival, t.seed) in by})
     last = np.array([by[ours, seed][-1] - by[rival, seed][-1] for seed in seeds])
     area = np.array([np.mean(by[ours, seed] - by[rival, seed]) for seed in seeds])
-    return Verdict(rival, int(np.sum(last < 0)), int(np.sum(last > 0)), _p(last), _p(area))
+    return Verdict(rival, int(np.sum(last < 0)), int(np.sum(last > 0)), paired_p(last), paired_p(area))
 
 
-def _p(differences: np.ndarray) -> float:
-    """Two-sided Wilcoxon signed-rank test."""
+def paired_p(differences: np.ndarray) -> float:
+    """How sure paired differences are: two-sided Wilcoxon signed-rank test."""
     if not np.any(differences):
         return 1.0
     return float(wilcoxon(differences).pvalue)

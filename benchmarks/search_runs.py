@@ -5,6 +5,8 @@ of either is the same: each evaluation, when it came and how many epochs the sea
 
 Notation
     spent    epochs that the search has used, parts of epochs of stopped trials among them
+    seconds  processor time of the search, which is one process with one thread: the wall clock of a machine
+             with nothing else to do, without waits for the disk
     value    the study's metric at an evaluation, NaN where it was not finite
 """
 
@@ -117,7 +119,7 @@ class Meter:
 
     def __init__(self, trace: Trace, budget: float) -> None:
         self._trace, self._budget = trace, budget
-        self._began = time.perf_counter()
+        self._began = time.process_time()
         self._before, self._now = 0.0, 0.0
 
     def begin(self) -> None:
@@ -131,7 +133,7 @@ class Meter:
         self._now = epoch
         trace = self._trace
         trace.epochs_of[-1] = epoch
-        trace.seconds_used = time.perf_counter() - self._began
+        trace.seconds_used = time.process_time() - self._began
         if value is not None:
             trace.spent.append(self._before + epoch)
             trace.seconds.append(trace.seconds_used)

@@ -16,6 +16,11 @@ Values = Mapping[int, Value]
 """Evaluations due -> what it had reached by then."""
 
 
+def numbers_of(values: Values) -> dict[int, float]:
+    """The values of a study with one objective."""
+    return {due: value for due, value in values.items() if not isinstance(value, tuple)}
+
+
 @dataclass(frozen=True)
 class Contest:
     """The study in which trials compete; `further` are the goals of objectives beside the first one."""

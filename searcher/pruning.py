@@ -16,7 +16,7 @@ from optuna.pruners import BasePruner
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from searcher.contest import Contest, FinishedTrial, Judge, NeverPrunes, Value, Values
+from searcher.contest import Contest, FinishedTrial, Judge, NeverPrunes, Value, Values, numbers_of
 from searcher.samplers import PRUNERS, build_pruner
 from searcher.vectors import vectors_in
 
@@ -62,7 +62,7 @@ class OptunaJudge:
 
     def should_prune(self, number: int, values: Values) -> bool:
         """Whether a trial is given up after these values (evaluations due -> value)."""
-        trial = create_trial(state=TrialState.RUNNING, intermediate_values=_numbers(values))
+        trial = create_trial(state=TrialState.RUNNING, intermediate_values=numbers_of(values))
         trial.number = number
         return bool(self._pruner.prune(self._study, trial))
 
@@ -79,11 +79,7 @@ class OptunaJudge:
 
 
 def _as_optunas(trial: FinishedTrial) -> FrozenTrial:
-    return create_trial(value=trial.value, intermediate_values=_numbers(trial.values))
-
-
-def _numbers(values: Values) -> dict[int, float]:
-    return {due: value for due, value in values.items() if not isinstance(value, tuple)}
+    return create_trial(value=trial.value, intermediate_values=numbers_of(trial.values))
 
 
 class PruningBoard:

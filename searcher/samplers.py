@@ -17,6 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState
 
 from searcher.contest import Judge
+from searcher.forecasts import Forecast, ForecastPruner
 from searcher.foretold import foretold
 from searcher.history import History, Shown, View, without_values
 from searcher.options import built
@@ -96,30 +97,27 @@ SAMPLERS: dict[str, SamplerKind] = {
 
 @dataclass(frozen=True)
 class PrunerKind:
-    """A pruner by name: Optuna's class and our defaults for its options.
+    """A pruner by name: a class as Optuna has them, and our defaults for its options.
 
-    `own` decides in its place, with the same options, where Optuna's takes longer the more trials there are,
-    and where there are several objectives, with which Optuna's cannot deal.
+    `own` decides in its place, with the same options, where that takes longer the more trials there are, and
+    where there are `several` objectives, with which Optuna's cannot deal.
     """
 
     cls: type[pruners.BasePruner]
     defaults: Options = field(default_factory=dict)
     own: Callable[..., Judge] | None = None
-
-    @property
-    def several(self) -> bool:
-        """Whether it can judge by several objectives."""
-        return self.own is not None or self.cls is pruners.NopPruner
+    several: bool = False
 
 
 _HALVING = {"min_resource": 1, "reduction_factor": 3}
 
 PRUNERS: dict[str, PrunerKind] = {
-    "none": PrunerKind(pruners.NopPruner),
-    "asha": PrunerKind(pruners.SuccessiveHalvingPruner, _HALVING, SuccessiveHalving),
-    "hyperband": PrunerKind(pruners.HyperbandPruner, own=Hyperband),
-    "median": PrunerKind(pruners.MedianPruner, own=Median),
-    "percentile": PrunerKind(pruners.PercentilePruner, {"percentile": 25.0}, Percentile),
+    "none": PrunerKind(pruners.NopPruner, several=True),
+    "asha": PrunerKind(pruners.SuccessiveHalvingPruner, _HALVING, SuccessiveHalving, several=True),
+    "hyperband": PrunerKind(pruners.HyperbandPruner, own=Hyperband, several=True),
+    "median": PrunerKind(pruners.MedianPruner, own=Median, several=True),
+    "percentile": PrunerKind(pruners.PercentilePruner, {"percentile": 25.0}, Percentile, several=True),
+    "forecast": PrunerKind(ForecastPruner, own=Forecast),
     "patient": PrunerKind(pruners.PatientPruner, {"wrapped_pruner": None, "patience": 5}),
     "threshold": PrunerKind(pruners.ThresholdPruner),
     "wilcoxon": PrunerKind(pruners.WilcoxonPruner),

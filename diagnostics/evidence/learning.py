@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnostics.evidence.guessing import guesses_better, labels_behind, trivial_loss
+from diagnostics.evidence.further_terms import plain_part, tells_the_plain_part
+from diagnostics.evidence.guessing import guesses_better, guessing_loss, labels_behind, trivial_loss
 from diagnostics.evidence.movement import FEWEST as FEWEST_AT_A_STANDSTILL
 from diagnostics.evidence.movement import effort, movement, standstill
 from diagnostics.evidence.rows import Steps, finite_rows
@@ -99,6 +100,11 @@ def _standing(signals: Signals, facts: Facts) -> Standing:
     e_steps, e = finite_rows(signals, "train_loss")
     if not len(x):
         t, x = e_steps, e
+    part = plain_part(signals) if math.isnan(trivial) and not facts.get("loss_name") else None
+    if part is not None:  # against guessing by what it has in common with the plain loss
+        trivial, (t, x) = guessing_loss(signals, facts), part
+        if not tells_the_plain_part(signals, "train_loss", part):
+            e_steps, e = e_steps[:0], e[:0]
     lost = broken(signals)
     if not len(x):
         return Standing(lost, math.nan, trivial, math.nan, math.nan, False, lost, lost)

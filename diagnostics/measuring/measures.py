@@ -130,23 +130,30 @@ def unit_axis(y: Tensor, target: Tensor | None = None) -> int:
 def plain_loss(y: Tensor, target: Tensor, task: str) -> Tensor | None:
     """The loss the trivial predictor's is about: mean cross-entropy in nats, or mean squared error.
 
-    None where the targets do not fit the answers. Targets that are no class are left out.
+    None where the targets do not fit the answers. Targets that are no class are left out. A single answer per
+    sample, or as many answers as targets, each say yes or no.
     """
     if task == "regression":
         fits = target.numel() == y.numel()
         return (y.float() - target.float().reshape(y.shape)).square().mean() if fits else None
     if target.is_floating_point():
-        fits = target.numel() == y.numel()
-        wanted = target.float().reshape(y.shape) if fits else y
-        return (nn.functional.softplus(y.float()) - y.float() * wanted).mean() if fits else None
+        return _yes_or_no(y, target) if target.numel() == y.numel() else None
     if target.ndim != y.ndim - 1:
-        return None
+        return _yes_or_no(y, target) if target.shape == y.shape else None
     axis = unit_axis(y, target)
     if (*y.shape[:axis], *y.shape[axis + 1 :]) != tuple(target.shape):
         return None
+    if y.shape[axis] == 1:  # whole numbers for a single answer: there is no second class to choose
+        return _yes_or_no(y, target)
     logs, wanted = y.float().log_softmax(dim=axis).movedim(axis, 1), target.long()
     usable = (wanted >= 0) & (wanted < y.shape[axis])
     return nn.functional.nll_loss(logs, torch.where(usable, wanted, IGNORED), ignore_index=IGNORED)
+
+
+def _yes_or_no(y: Tensor, target: Tensor) -> Tensor:
+    """The mean binary cross-entropy of raw answers, each on its own."""
+    y = y.float()
+    return (nn.functional.softplus(y) - y * target.float().reshape(y.shape)).mean()
 
 
 def answer_figures(y: Tensor, centred: bool, axis: int | None = None) -> dict[str, Figure]:

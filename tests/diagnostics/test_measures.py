@@ -268,32 +268,3 @@ def test_rotation_is_the_angle_between_two_vectors() -> None:
         found = measures.rotation(*(float(v.norm()) for v in (before, after, after - before)))
         assert found == pytest.approx(expected, rel=1e-4, abs=1e-7)
     assert measures.rotation(0.0, 1.0, 1.0) == 0
-
-
-@pytest.mark.parametrize("shape", ["[B, C]", "[B, T, C]", "[B, C, T]", "[B, C, H, W]"])
-def test_the_plain_loss_of_classes_is_torchs_own(shape: str) -> None:
-    y = {
-        "[B, C]": torch.randn(6, 5),
-        "[B, T, C]": torch.randn(6, 7, 5),
-        "[B, C, T]": torch.randn(6, 5, 7),
-        "[B, C, H, W]": torch.randn(6, 5, 3, 4),
-    }[shape]
-    rows = y.movedim(-1, 1) if shape == "[B, T, C]" else y
-    target = torch.randint(5, (rows.shape[0], *rows.shape[2:]))
-    target.view(-1)[0] = -100
-    expected = torch.nn.functional.cross_entropy(rows, target)
-    found = measures.plain_loss(y, target, "classification")
-    assert found is not None
-    torch.testing.assert_close(found, expected)
-
-
-def test_the_plain_loss_of_numbers_and_of_yes_or_no() -> None:
-    y, target = torch.randn(8, 1), torch.randn(8)
-    squared = measures.plain_loss(y, target, "regression")
-    assert squared is not None
-    torch.testing.assert_close(squared, sum((a - b) ** 2 for a, b in zip(y[:, 0], target, strict=True)) / 8)
-    chance = torch.rand(8, 1)
-    binary = measures.plain_loss(y, chance, "classification")
-    assert binary is not None
-    torch.testing.assert_close(binary, torch.nn.functional.binary_cross_entropy_with_logits(y, chance))
-    assert measures.plain_loss(y, torch.randn(3), "regression") is None

@@ -209,7 +209,7 @@ def test_a_study_with_one_metric_in_a_list_is_that_with_a_table(spec: StudySpec)
     assert parse_spec(json.loads(spec.model_dump_json()), "s") == spec
 
 
-@pytest.mark.parametrize("name", ["cma-es", "patient", "threshold", "wilcoxon"])
+@pytest.mark.parametrize("name", ["cma-es", "forecast", "patient", "threshold", "wilcoxon"])
 def test_what_knows_one_metric_alone_is_refused_with_a_choice(spec: StudySpec, name: str) -> None:
     kind = "sampler" if name in SAMPLERS else "pruner"
     part: dict[str, Any] = {"name": name, **({"lower": 0.1} if name == "threshold" else {})}

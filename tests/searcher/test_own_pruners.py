@@ -63,10 +63,16 @@ class InOptuna:
 
 def drawn_options(name: str, rng: np.random.Generator) -> dict[str, Any]:
     """Options over all there are, most often; else the defaults of some."""
-    options = drawn_halving(name, rng) if name in HALVING else drawn_percentile(name, rng)
+    draw = drawn_halving if name in HALVING else drawn_forecast if name == "forecast" else drawn_percentile
+    options = draw(name, rng)
     return (
         options if rng.random() < 0.8 else {key: given for key, given in options.items() if given == "auto"}
     )
+
+
+def drawn_forecast(name: str, rng: np.random.Generator) -> dict[str, Any]:
+    fewest = int(rng.integers(3, 8))
+    return {"chance": rng.uniform(0.02, 0.6), "rank": int(rng.integers(1, 5)), "n_startup_trials": fewest}
 
 
 def drawn_halving(name: str, rng: np.random.Generator) -> dict[str, Any]:
