@@ -14,6 +14,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import TrialState
 from two_objectives import STUDY, TRAINER
 
+from benchmarks.fronts import searched, volume
 from searcher.errors import SearcherError
 from searcher.feasibility import check_measured
 from searcher.history import History
@@ -182,3 +183,11 @@ def test_what_is_shown_follows_the_study(rng: np.random.Generator) -> None:
     before = len(history.get_trials(deepcopy=False))
     study.add_trial(next(trial for trial in study.trials if trial.state is TrialState.COMPLETE))
     assert len(history.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) == before + 1
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_the_benchmark_of_fronts_searches(is_shown: bool, rng: np.random.Generator) -> None:
+    assert volume([(0.3, 0.6), (0.5, 0.2), (0.6, 0.4), (0.9, 0.0)]) == pytest.approx(0.5 * 0.5 + 0.3 * 0.4)
+    for name in ("tpe", "nsga-ii"):
+        found = searched(name, 14, int(rng.integers(1000)), is_shown)
+        assert found.fell + found.pruned <= 14 and found.front >= 0
