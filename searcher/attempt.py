@@ -45,7 +45,7 @@ class Attempt:
 
     def begin(self) -> None:
         """It begins, or begins anew, now: nothing was heard of it yet."""
-        self.course = TrialCourse(self.spec.metric)
+        self.course = TrialCourse(self.spec.metric, self.spec.further, self.settings)
         self.patience = Patience.of(self.spec.dispatch, time.time())
 
     def extend(self, extension: Extension) -> None:
@@ -94,6 +94,7 @@ class Attempt:
             reprieves=course.reprieves,
             confirms=None if self.repeat is None else self.repeat.of,
             extended="" if self.extension is None else self.extension.text,
+            vectors=course.vectors,
         )
 
 

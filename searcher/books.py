@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from diagnostics import Report
+from diagnostics.findings import Facts
 from searcher.attempt import Attempt, Running
 from searcher.budget import exhausted, used_hours
 from searcher.errors import SearcherError
@@ -17,6 +18,7 @@ from searcher.extending import extension_of, may_extend
 from searcher.feasibility import broken_early, check_measured, check_names, settled
 from searcher.launchers.job import End, Ended
 from searcher.ledger import Ledger
+from searcher.objectives import behind_others, unknown_objective, with_objectives
 from searcher.policy import finding_of, finding_of_memory, outcome_of, stop_reason
 from searcher.records import left_states, trial_folder, with_files, write_files
 from searcher.repeating import Repeating
@@ -57,7 +59,7 @@ class Books:
         runs: Path,
         patiently: Patiently,
     ) -> None:
-        self.ledger = Ledger(spec.metric, runs)
+        self.ledger = Ledger(spec.metric, runs, spec.further)
         self.repeating = Repeating(spec, store, self.ledger, view)
         self.has_values = False  # whether a trial of this run was evaluated; earlier runs say nothing of it
         self._spec = spec
@@ -156,20 +158,22 @@ class Books:
         if finding is not None:
             report = replace(report, findings=(finding, *report.findings))
         outcome = outcome_of(ended, report, has_value=has_value)
-        if outcome is Outcome.COMPLETED and not has_value:
-            return Outcome.DOOMED, report, self._no_value(course, trainable=trainable)
+        lacking = unknown_objective(self._spec, course) if has_value else self._spec.metric.name
+        if outcome is Outcome.COMPLETED and lacking:
+            is_known = any(one.outcome is Outcome.COMPLETED for one in self.ledger.results)
+            is_sound = is_known if has_value else trainable
+            return Outcome.DOOMED, report, self._no_value(course, lacking, trainable=is_sound)
         return outcome, report, ended.cause or stop_reason(report.findings)
 
     def behind(self, attempt: Attempt) -> str:
         """Why the pruner gives up a trial that was just evaluated; empty when it does not."""
-        course, metric = attempt.course, self._spec.metric.name
+        course, pruner = attempt.course, self._spec.search.pruner.name
         if course.is_audited:
-            self._store.follow(attempt.trial, course.values)
+            self._store.follow(attempt.trial, course.standing)
             return ""
-        if not self._store.should_prune(attempt.trial, course.values) or not attempt.may_be_pruned:
+        if not self._store.should_prune(attempt.trial, course.standing) or not attempt.may_be_pruned:
             return ""
-        pruner, value = self._spec.search.pruner.name, list(course.values.values())[-1]
-        return f"pruned by {pruner} at epoch {course.epoch:.3g}: {metric} {value:.4g} is behind other trials"
+        return f"pruned by {pruner} at epoch {course.epoch:.3g}: {behind_others(self._spec, course)}"
 
     def extended(self, attempt: Attempt, ended: Ended) -> bool:
         """Whether a training that came to its end goes on beyond it; then it has got more epochs."""
@@ -201,8 +205,11 @@ class Books:
         check_names(self._limits, result, self.ledger.results)
         result = settled(self._limits, result)
         if result.outcome not in REACHED or (result.outcome is Outcome.INFEASIBLE and result.best is None):
-            value = self._patiently(lambda: self._store.stand_in(course.values.values(), course.facts))
+            value = self._stand_in(course.values.values(), course.facts)
             result = replace(result, value=value)
+        result = with_objectives(
+            self._spec, result, lambda place, own: self._stand_in(own, result.facts, place)
+        )
         write_files(self._runs, result)
         told = self._patiently(lambda: self._store.tell(attempt.trial, result))
         if told is None:
@@ -210,6 +217,9 @@ class Books:
             return
         forget_state(trial_folder(self._runs, told.number))
         self._take_in(told)
+
+    def _stand_in(self, own: Iterable[float], facts: Facts, place: int = 0) -> float:
+        return self._patiently(lambda: self._store.stand_in(own, facts, place))
 
     def check(self) -> None:
         """Raises: SearcherError when all trials have failed the same way."""
@@ -223,15 +233,15 @@ class Books:
         self._tracker.forget(number)
         self._view(Noted(f"trial {number} was taken over by another coordinator"))
 
-    def _no_value(self, course: TrialCourse, *, trainable: bool) -> str:
-        """Why a training that ran to its end has no value.
+    def _no_value(self, course: TrialCourse, metric: str, *, trainable: bool) -> str:
+        """Why a training that ran to its end has no value of this metric.
 
         Raises: SearcherError when the metric is likely misspelt: no trial has ever reported it.
         """
-        metric = self._spec.metric.name
         if metric in course.metrics_seen:
             return f"{metric} was not finite at any evaluation"
         if not trainable:
-            seen = ", ".join(sorted(course.metrics_seen)) or "nothing"
+            facts = course.facts if course.metrics_seen and metric != self._spec.metric.name else ()
+            seen = ", ".join(sorted({*course.metrics_seen, *facts})) or "nothing"
             raise SearcherError(f"the metric {metric!r} was never reported; the trainer reported: {seen}")
         return f"{metric} was never reported"

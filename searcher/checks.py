@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations_with_replacement, product
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from searcher.dispatch import Dispatch
 from searcher.errors import Mistake, SpecError
+from searcher.feasibility import known_names
 from searcher.identity import MACHINE
 from searcher.launchers import LAUNCHERS
 from searcher.search_checks import search_mistakes
@@ -16,7 +19,7 @@ from searcher.space import (
     conditions_first,
     find_cycle,
 )
-from searcher.spec import Changes, Choices, StudySpec, read_spec, salvage
+from searcher.spec import Changes, Choices, StudySpec, read_spec, read_toml
 from searcher.tabulated import table_mistakes
 from searcher.toml_lines import line_of, lines_of
 from trainers.choices import choices, unknown
@@ -41,11 +44,37 @@ def read_checked(path: Path, changes: Changes) -> StudySpec:
         spec = read_spec(path, changes)
     except SpecError as broken:
         known = {mistake.place for mistake in broken.mistakes}
-        rest = None if "file" in known else salvage(path, changes, broken.mistakes)
+        rest = None if "file" in known else _salvaged(path, changes, broken.mistakes)
         more = [m for m in _mistakes(rest, text) if m.place not in known] if rest is not None else []
         raise SpecError(broken.source, [*broken.mistakes, *more]) from None
     check(spec, str(path), text)
     return spec
+
+
+def _salvaged(path: Path, changes: Changes, mistakes: Sequence[Mistake]) -> StudySpec | None:
+    """What the study file at `path` is without the entries that are `mistakes`, so that the rest can be
+    looked at as well; None when too little is left."""
+    _, raw = read_toml(path, changes)
+    gone = {mistake.place.partition(".")[::2] for mistake in mistakes}
+    for section, rest in gone:
+        part, name = raw.get(section), rest.partition(".")[0]
+        if isinstance(part, dict) and name and section != "metric":
+            part.pop(name, None)
+        else:
+            raw.pop(section, None)
+    space = raw.get("space") or {"seed": [0]}
+    lost = {rest.partition(".")[0] for section, rest in gone if section == "space"}
+    listed = raw.pop("enqueue", []) if raw.get("space") else []
+    points = [{name: value for name, value in point.items() if name not in lost} for point in listed]
+    for setting in space.values():
+        if isinstance(setting, dict) and lost & set(setting.get("when", {})):
+            setting.pop("when")  # it waits for a setting that is a mistake itself
+    search = {"trials": 1, **raw.get("search", {})}
+    try:
+        whole = {"name": "nameless", **raw, "space": space, "search": search, "enqueue": points}
+        return StudySpec.model_validate(whole)
+    except ValidationError:
+        return None
 
 
 def check(spec: StudySpec, source: str, text: str = "") -> None:
@@ -57,11 +86,11 @@ def check(spec: StudySpec, source: str, text: str = "") -> None:
 
 def _mistakes(spec: StudySpec, text: str) -> list[Mistake]:
     conditions = [*_conditions(spec)]
-    found = [*conditions, *search_mistakes(spec, sound=not conditions), *_dispatch(spec)]
+    found = [*conditions, *_twice(spec), *search_mistakes(spec, sound=not conditions), *_dispatch(spec)]
     if is_replay(spec.trainer):
         found += [*table_mistakes(spec)]
     elif spec.trainer is None:
-        found += [*_settings(spec), *_metric(spec)]
+        found += [*_settings(spec), *_metrics(spec)]
         found += [] if found else [*_together(spec)]
     lines = lines_of(text)
     return [Mistake(place, message, line_of(place, lines)) for place, message in found]
@@ -132,16 +161,26 @@ def _conditions(spec: StudySpec) -> Found:
         yield f"space.{name}", "its condition waits, over others, for itself"
 
 
-def _metric(spec: StudySpec) -> Found:
-    known = metric_names(str(spec.fixed.get("task", "auto")))
-    if spec.metric.name not in known:
-        yield "metric.name", unknown(spec.metric.name, known)
-    elif spec.metric.goal != goal_of(spec.metric.name):
-        better = "larger" if spec.metric.goal == "minimize" else "smaller"
-        yield (
-            "metric.goal",
-            f"{spec.metric.name} is the better the {better} it is: say goal = {goal_of(spec.metric.name)!r}",
-        )
+def _metrics(spec: StudySpec) -> Found:
+    """The first objective is a metric, the others may be anything that a constraint may name."""
+    metrics = metric_names(str(spec.fixed.get("task", "auto")))
+    for place, metric in enumerate(spec.metrics):
+        known = known_names(spec) if place else None
+        if metric.name not in (known or metrics):
+            yield f"{spec.place_of(metric)}.name", unknown(metric.name, known or metrics)
+        elif metric.name in metrics and metric.goal != goal_of(metric.name):
+            better = "larger" if metric.goal == "minimize" else "smaller"
+            yield (
+                f"{spec.place_of(metric)}.goal",
+                f"{metric.name} is the better the {better} it is: say goal = {goal_of(metric.name)!r}",
+            )
+
+
+def _twice(spec: StudySpec) -> Found:
+    names = [metric.name for metric in spec.metrics]
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            yield f"metric.{place}.name", f"{name!r} stands there twice; leave one out"
 
 
 def _dispatch(spec: StudySpec) -> Found:

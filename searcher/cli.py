@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     best = commands.add_parser("best", help="the best settings of a study, as TOML")
     best.add_argument("study", metavar="STUDY", help="the name of a recorded study")
     best.add_argument("--model", metavar="FILE", help="also save the best trial's weights to FILE")
+    best.add_argument("--trial", type=int, metavar="N", help="this one of a Pareto front (several metrics)")
     best.add_argument("--runs", default=RUNS, metavar="DIR", help="folder of the trials' files (%(default)s)")
     _add_storage(best)
 

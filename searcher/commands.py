@@ -20,6 +20,7 @@ from searcher.errors import NotFound, SearcherError
 from searcher.pairs import pairs_of
 
 if TYPE_CHECKING:
+    from searcher.spec import StudySpec
     from searcher.trial import TrialResult
 
 
@@ -60,7 +61,7 @@ def run_command(arguments: argparse.Namespace) -> int:
 def status_command(arguments: argparse.Namespace) -> int:
     """Every recorded study, or one, in a few lines."""
     from searcher.opening import load_study, recorded_name, recorded_names
-    from searcher.summary import best_line, confirm_line, outcome_counts, verdict_counts
+    from searcher.summary import best_line, best_word, confirm_line, outcome_counts, verdict_counts
     from searcher.trial import searched
 
     names = [recorded_name(arguments.study)] if arguments.study else recorded_names(arguments.storage)
@@ -78,7 +79,7 @@ def status_command(arguments: argparse.Namespace) -> int:
         done = f"{trials} of {budget} trials" if budget is not None else f"{trials} trials"
         again = [f"{len(results) - trials} repeats"] if len(results) > trials else []
         print(f"{name}: {', '.join([done, *counts, *again])}")
-        print(f"  best: {best_line(store.spec, results)}")
+        print(f"  {best_word(store.spec)}: {best_line(store.spec, results)}")
         if line := confirm_line(store.spec, results):
             print(f"  confirmed: {line}")
         if verdicts:
@@ -88,10 +89,9 @@ def status_command(arguments: argparse.Namespace) -> int:
 
 def show_command(arguments: argparse.Namespace) -> int:
     """A recorded study: its space and all of its trials."""
-    from searcher.audit import audit_line
     from searcher.naming import short_settings
     from searcher.opening import load_study, recorded_name
-    from searcher.summary import confirm_line
+    from searcher.summary import audit_text, confirm_line
     from searcher.views.fitting import Trimmed, roomy_console
     from searcher.views.tables import space_table, trials_table
 
@@ -102,7 +102,7 @@ def show_command(arguments: argparse.Namespace) -> int:
     console.print(trials_table(store.spec, results, console.width))
     if line := confirm_line(store.spec, results):
         console.print(Text(f"\nconfirmed: {line}"))
-    if line := audit_line(store.spec.metric, results):
+    if line := audit_text(store.spec, results):
         console.print(Text(f"\naudit: {line}"))
     for number, point in store.unfinished():
         console.print(Text(f"trial {number} is running or queued: {short_settings(point.sampled)}"))
@@ -112,30 +112,39 @@ def show_command(arguments: argparse.Namespace) -> int:
 
 
 def best_command(arguments: argparse.Namespace) -> int:
-    """The best settings as TOML; with `--model` its weights too."""
+    """The best settings as TOML, or those of one trial of the Pareto front; with `--model` its weights
+    too.
+    """
     from searcher.opening import load_study, recorded_name
     from searcher.records import WEIGHTS, trial_folder
-    from searcher.summary import best_line, best_result, best_settings, confirm_line, settings_toml
+    from searcher.summary import best_line, best_settings, chosen_best, settings_toml
 
     store = load_study(recorded_name(arguments.study), arguments.storage)
     results = store.results()
-    best = best_result(store.spec, results)
+    best, said = chosen_best(store.spec, results, arguments.trial)
     if best is None:
         raise NotFound(f"study {arguments.study!r} has no best trial: {best_line(store.spec, results)}")
-    print(f"# {best_line(store.spec, results)}")
-    if line := confirm_line(store.spec, results):
-        print(f"# {line}")
+    print("\n".join(f"# {line}" for line in said))
     print(settings_toml(best_settings(store.spec, best)), end="")
     if arguments.model:
         weights = trial_folder(Path(arguments.runs) / store.spec.name, best.number) / WEIGHTS
         if not weights.exists():
             raise NotFound(
                 f"the weights of trial {best.number} are not at {weights}; "
-                "name the folder of the trials' files with --runs"
+                f"name the folder of the trials' files with --runs{_unkept(store.spec)}"
             )
         _copy(weights, Path(arguments.model))
         print(f"saved the weights of trial {best.number} to {arguments.model}", file=sys.stderr)
     return 0
+
+
+def _unkept(spec: StudySpec) -> str:
+    """Why weights may be missing, where that may be by design."""
+    from searcher.ledger import KEPT_FRONT
+
+    if not spec.is_several:
+        return ""
+    return f". Of a Pareto front the weights of {KEPT_FRONT} trials are kept, spread over it"
 
 
 def diagnose_command(arguments: argparse.Namespace) -> int:
@@ -265,16 +274,14 @@ def _print_end(spec: Any, results: Any, arguments: argparse.Namespace, tracking:
     elsewhere = "" if arguments.storage == STORAGE else f" --storage {arguments.storage}"
     files = "" if arguments.runs == RUNS else f" --runs {arguments.runs}"
     budget, trials = spec.search.trials, len(searched(results))
+    best = "the Pareto front, and settings of it" if spec.is_several else "the best settings"
     if budget is not None and trials < budget:
         print(f"{trials} of {budget} trials are done; the same command goes on")
     looks = [
         (f"searcher report {spec.name} --open{elsewhere}{files}", "what the study has taught, as a page"),
         (f"searcher show {spec.name}{elsewhere}", "every trial and what became of it"),
-        (
-            f"searcher diagnose {spec.name}{elsewhere}{files}",
-            "what trials suffered from, with the evidence",
-        ),
-        (f"searcher best {spec.name}{elsewhere}{files}", "the best settings as TOML"),
+        (f"searcher diagnose {spec.name}{elsewhere}{files}", "what trials suffered from, with the evidence"),
+        (f"searcher best {spec.name}{elsewhere}{files}", f"{best} as TOML"),
     ]
     if tracking is not None:
         uri = "" if tracking == TRACKING else f" --tracking-uri {tracking}"

@@ -7,14 +7,32 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from searcher.spec import Goal
+from searcher.vectors import Vector
+
+Value = float | Vector
+"""What a trial has reached: a number, or one for each objective where there are several."""
+
+Values = Mapping[int, Value]
+"""Evaluations due -> what it had reached by then."""
+
+
+def numbers_of(values: Values) -> dict[int, float]:
+    """The values of a study with one objective."""
+    return {due: value for due, value in values.items() if not isinstance(value, tuple)}
 
 
 @dataclass(frozen=True)
 class Contest:
-    """The study in which trials compete."""
+    """The study in which trials compete; `further` are the goals of objectives beside the first one."""
 
     study: str
     goal: Goal
+    further: tuple[Goal, ...] = ()
+
+    @property
+    def signs(self) -> tuple[float, ...]:
+        """What makes lower values of each objective the better ones."""
+        return tuple(-1.0 if goal == "maximize" else 1.0 for goal in (self.goal, *self.further))
 
 
 @dataclass(frozen=True)
@@ -27,7 +45,7 @@ class FinishedTrial:
     number: int
     completed: bool
     value: float | None
-    values: Mapping[int, float] = field(default_factory=dict)
+    values: Values = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -40,8 +58,22 @@ class Judge(Protocol):
     def forget(self, number: int) -> None:
         """Nothing is known of a trial."""
 
-    def should_prune(self, number: int, values: Mapping[int, float]) -> bool:
+    def should_prune(self, number: int, values: Values) -> bool:
         """Whether a trial is given up after these values (evaluations due -> value), all it has so far."""
 
     def notes(self, number: int) -> dict[str, Any]:
         """What was noted about a trial, to be stored with it."""
+
+
+class NeverPrunes:
+    """Gives nobody up."""
+
+    def end(self, trial: FinishedTrial) -> None: ...
+
+    def forget(self, number: int) -> None: ...
+
+    def should_prune(self, number: int, values: Values) -> bool:
+        return False
+
+    def notes(self, number: int) -> dict[str, Any]:
+        return {}

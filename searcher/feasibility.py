@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeGuard
+from typing import Any
 
 from searcher.constraints import MOST, Constraint
 from searcher.errors import SearcherError
+from searcher.figures import FIGURES, PEAK, STEP_SECONDS, STEP_TIME, figures, is_number
 from searcher.spec import StudySpec
-from searcher.trial import STEP_TIME, Outcome, TrialResult
+from searcher.trial import Outcome, TrialResult
 from trainers.config import SETTINGS, default_of
 from trainers.losses import metric_names
-
-STEP_SECONDS = "step_seconds"
-"""How long steps took since the evaluation before, in seconds; the constraint means the median of these."""
-
-PEAK = "peak_memory_mb"
-
-FIGURES = ("parameters", PEAK, STEP_TIME, STEP_SECONDS, "steps_per_epoch", "total_steps")
-"""What the trainer that comes along says of every trial, beside its settings and its metrics."""
 
 JUDGED = (Outcome.COMPLETED, Outcome.PRUNED, Outcome.INFEASIBLE)
 """Ends of which it is said what they keep: the others have come to nothing by themselves."""
@@ -46,19 +39,9 @@ def broken_early(
         value = settings.get(name)
         if value is None and name not in (STEP_TIME, STEP_SECONDS):
             value = facts.get(name) if name != PEAK or constraint.is_upper else None
-        if _is_number(value) and constraint.amount(value) > 0:
+        if is_number(value) and constraint.amount(value) > 0:
             return constraint.sentence(value)
     return ""
-
-
-def figures(
-    settings: Mapping[str, Any], facts: Mapping[str, Any], metrics: Mapping[str, Any]
-) -> dict[str, float]:
-    """All numbers by which a trial is judged at its end; `metrics` are of the evaluation that counts."""
-    found = {**metrics, **facts, **{name: value for name, value in settings.items() if value is not None}}
-    if STEP_TIME in found:
-        found[STEP_SECONDS] = found[STEP_TIME]
-    return {name: float(value) for name, value in found.items() if _is_number(value)}
 
 
 def amounts(constraints: Sequence[Constraint], known: Mapping[str, float]) -> dict[str, float]:
@@ -112,8 +95,13 @@ def check_names(
 
 
 def check_measured(spec: StudySpec, constraints: Sequence[Constraint], facts: Mapping[str, Any]) -> None:
-    """Raises: SearcherError when a constraint is on the peak of memory, but it is not that of one trial."""
+    """Raises: SearcherError when the peak of memory is demanded or searched by, but is not one trial's."""
     if spec.trainer is None and facts.get("device") == "cpu":
+        if any(metric.name == PEAK for metric in spec.further):
+            raise SearcherError(
+                f"the metric {PEAK!r} needs a GPU: on a CPU the peak is that of a worker in all its life, "
+                "not of one trial; take parameters, or another one"
+            )
         for constraint in (c for c in constraints if c.name == PEAK):
             raise SearcherError(
                 f"the constraint {str(constraint)!r} needs a GPU: on a CPU the peak is that of a worker in "
@@ -126,8 +114,4 @@ def _is_of_numbers(name: str, spec: StudySpec) -> bool:
     values = [spec.fixed.get(name)] if setting is None else setting.examples
     if name in SETTINGS and all(value is None for value in values):
         values = [default_of(name)]
-    return all(map(_is_number, values))
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return all(map(is_number, values))

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import stdtr
 
-from searcher.contest import Contest, FinishedTrial
+from searcher.contest import Contest, FinishedTrial, Values, numbers_of
 
 NEAREST = 30
 """Completed trials, those nearest to where a trial stands, that say what it will gain (house rule: more of
@@ -70,7 +70,9 @@ class Forecast:
     def end(self, trial: FinishedTrial) -> None:
         """A trial has ended. It may be said again, also otherwise than before."""
         self.forget(trial.number)
-        curve = {due: self._sign * v for due, v in sorted(trial.values.items()) if math.isfinite(v)}
+        curve = {
+            due: self._sign * v for due, v in sorted(numbers_of(trial.values).items()) if math.isfinite(v)
+        }
         if trial.completed and curve:
             self._curves[trial.number] = curve
             insort(self._ends, _end(curve))
@@ -88,12 +90,12 @@ class Forecast:
         for due, v in _before_end(curve):
             _remove(self._there[due], (v, number))
 
-    def should_prune(self, number: int, values: Mapping[int, float]) -> bool:
+    def should_prune(self, number: int, values: Values) -> bool:
         """Whether a trial is given up after these values (evaluations due -> value), all it has so far."""
-        due = max(values, default=0)
-        if due not in values or not math.isfinite(values[due]):
+        due, reached = max(values, default=0), numbers_of(values)
+        if due not in reached or not math.isfinite(reached[due]):
             return False
-        v = self._sign * values[due]
+        v = self._sign * reached[due]
         there = self._nearest(due, v)
         if len(there) < self._fewest or len(self._ends) < self._rank or v <= self._ends[self._rank - 1]:
             return False

@@ -12,11 +12,14 @@ Notation
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
+
+from searcher.vectors import Vector, vectors_in
 
 Values = NDArray[np.float64]
 Curve = Mapping[int, float]
@@ -36,34 +39,52 @@ FENCE = 2.0
 ones are brought to there, since one loss of a million would hide all differences among the good ones."""
 
 
-def foretold(trials: Sequence[FrozenTrial], sign: float) -> list[FrozenTrial]:
+def foretold(trials: Sequence[FrozenTrial], *signs: float) -> list[FrozenTrial]:
     """The trials, those that were stopped as if they were completed, without values far beyond all others.
 
-    `sign` is 1 for a metric to be minimized, -1 for one to be maximized. A trial that violates a constraint
-    has the last value that it was told with: of a doomed one that is a stand-in already.
+    A sign for each objective: 1 for a metric to be minimized, -1 for one to be maximized. A trial that
+    violates a constraint has the last values that it was told with: of a doomed one these are stand-ins
+    already.
     """
-    completed = [trial for trial in trials if trial.state is TrialState.COMPLETE]
-    likely = LikelyEnds([_curve(trial, sign) for trial in completed])
-    ends = {trial.number: sign * trial.values[0] for trial in completed}
-    last: dict[int, float] = {}
-    for trial in trials:
-        if trial.state is TrialState.PRUNED and (curve := _curve(trial, sign)):
-            if violation(trial) > 0:
-                last[trial.number] = curve[max(curve)]
-            else:
-                ends[trial.number] = likely.end_of(curve)
-    if not ends:
+    curves = {trial.number: _curves(trial, signs) for trial in trials}
+    columns = [
+        _ends(trials, place, sign, {number: of[place] for number, of in curves.items()})
+        for place, sign in enumerate(signs)
+    ]
+    if not any(columns):
         return list(trials)
-    fence, known = _fence(np.array(list(ends.values()))), ends | last
     is_bound = any(trial.constraints for trial in trials)
 
     def seen(trial: FrozenTrial) -> FrozenTrial:
         if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
             return trial
-        value = known.get(trial.number, fence)
-        return _completed_at(trial, sign * min(value, fence), is_bound)
+        values = [sign * column.get(trial.number, 0.0) for sign, column in zip(signs, columns, strict=True)]
+        return _completed_at(trial, values, is_bound)
 
     return [seen(trial) for trial in trials]
+
+
+def _ends(
+    trials: Sequence[FrozenTrial], place: int, sign: float, curves: Mapping[int, Curve]
+) -> dict[int, float]:
+    """v of the objective at this place at the end of every trial, by number; nothing where no trial has
+    any.
+    """
+    completed = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    stopped = [trial for trial in trials if trial.state is TrialState.PRUNED]
+    likely = LikelyEnds([curves[trial.number] for trial in completed])
+    ends = {trial.number: sign * trial.values[place] for trial in completed}
+    last: dict[int, float] = {}
+    for trial in stopped:
+        if curve := curves[trial.number]:
+            if violation(trial) > 0:
+                last[trial.number] = curve[max(curve)]
+            else:
+                ends[trial.number] = likely.end_of(curve)
+    if not ends:
+        return {}
+    fence, known = _fence(np.array(list(ends.values()))), ends | last
+    return {trial.number: min(known.get(trial.number, fence), fence) for trial in [*completed, *stopped]}
 
 
 def violation(trial: FrozenTrial) -> float:
@@ -120,14 +141,22 @@ def _fence(ends: Values) -> float:
     return min(middle + reach, worst) if reach > 0 else worst
 
 
-def _curve(trial: FrozenTrial, sign: float) -> Curve:
-    return {due: sign * value for due, value in trial.intermediate_values.items() if np.isfinite(value)}
+def _curves(trial: FrozenTrial, signs: Sequence[float]) -> list[Curve]:
+    """Of each objective; Optuna itself holds that of the only one."""
+    if len(signs) == 1:
+        told: dict[int, Vector] = {due: (value,) for due, value in trial.intermediate_values.items()}
+    else:
+        told = vectors_in(trial.user_attrs)
+    return [
+        {due: sign * vector[place] for due, vector in told.items() if math.isfinite(vector[place])}
+        for place, sign in enumerate(signs)
+    ]
 
 
-def _completed_at(trial: FrozenTrial, value: float, is_bound: bool) -> FrozenTrial:
-    """The same point with this value, and with one constraint where there are any."""
+def _completed_at(trial: FrozenTrial, values: list[float], is_bound: bool) -> FrozenTrial:
+    """The same point with these values, and with one constraint where there are any."""
     attrs = {name: value for name, value in trial.system_attrs.items() if not name.startswith(CONSTRAINT)}
     seen = copy.copy(trial)
-    seen.state, seen.values = TrialState.COMPLETE, [value]
+    seen.state, seen.values = TrialState.COMPLETE, values
     seen.system_attrs = attrs | ({CONSTRAINT + TOGETHER: violation(trial)} if is_bound else {})
     return seen

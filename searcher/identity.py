@@ -28,8 +28,13 @@ def _identity(spec: StudySpec) -> dict[str, Any]:
     parts = {"train": train, "space": space, "metric": spec.metric.model_dump()}
     flat = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
     parts_of_search = {"warm_start": spec.search.warm_start, "constraints": spec.search.constraints}
+    further = {
+        f"metric.{place}.{name}": value
+        for place, metric in enumerate(spec.further, start=1)
+        for name, value in metric.model_dump().items()
+    }
     given = {f"search.{name}": value for name, value in parts_of_search.items() if value}
-    return {**flat, "search.seed": spec.search.seed, **given}
+    return {**flat, **further, "search.seed": spec.search.seed, **given}
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

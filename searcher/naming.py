@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,14 @@ def short_value(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, float):
         return str(value)
     return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e+")
+
+
+def figure_text(value: float) -> str:
+    """An objective in few characters: `0.9731`, `1702`, `2.916e+06`; a dash for one that is not known."""
+    if math.isnan(value):
+        return "-"
+    is_whole = float(value).is_integer() and abs(value) < 1e6
+    return str(int(value)) if is_whole else f"{value:.4g}"
 
 
 def short_settings(sampled: Mapping[str, Any]) -> str:

@@ -98,7 +98,7 @@ def _create_study(spec: StudySpec, storage: RDBStorage) -> optuna.Study:
     return optuna.create_study(
         storage=storage,
         study_name=spec.name,
-        direction=spec.metric.goal,
+        directions=[metric.goal for metric in spec.metrics],
         sampler=sampler_of(spec),
         load_if_exists=True,
     )

@@ -9,7 +9,7 @@ from diagnostics import Finding, Report, Severity, Verdict
 from diagnostics.causes import flatten
 from diagnostics.findings import Facts, first_fatal
 from searcher.launchers.job import End, Ended
-from searcher.spec import Metric
+from searcher.spec import Objective
 from searcher.trial import Outcome, TrialResult
 
 MISTAKE = "mistake: "
@@ -118,7 +118,7 @@ def is_shown_first(ended: Ended, attempts: Sequence[str]) -> bool:
     return ended.end is End.MISTAKE and MISTAKE + ended.cause not in attempts
 
 
-def stand_in(values: Iterable[float], own: Iterable[float], facts: Facts, metric: Metric) -> float:
+def stand_in(values: Iterable[float], own: Iterable[float], facts: Facts, metric: Objective) -> float:
     """A finite value for a doomed trial: the worst that any trial, or this one, has reached.
 
     Samplers need a number; the violated constraint tells them that it is not one to come near. While
@@ -130,7 +130,7 @@ def stand_in(values: Iterable[float], own: Iterable[float], facts: Facts, metric
     return min(finite) if metric.goal == "maximize" else max(finite)
 
 
-def _worst_guess(metric: Metric, facts: Facts) -> float:
+def _worst_guess(metric: Objective, facts: Facts) -> float:
     kind = metric.name.rpartition("_")[2]
     if kind == "accuracy":
         return 0.0

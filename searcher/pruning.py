@@ -16,14 +16,20 @@ from optuna.pruners import BasePruner
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from searcher.contest import Contest, FinishedTrial, Judge
+from searcher.contest import Contest, FinishedTrial, Judge, NeverPrunes, Value, Values, numbers_of
 from searcher.repeats import without_repeats
 from searcher.samplers import PRUNERS, build_pruner
+from searcher.vectors import vectors_in
 
 
 def build_judge(name: str, options: Mapping[str, Any], contest: Contest) -> Judge:
     """The pruner `name` with its options. Raises: ValueError or TypeError for options it refuses."""
     pruner, kind = build_pruner(name, options), PRUNERS[name]
+    if name == "none":
+        return NeverPrunes()
+    if contest.further and not kind.several:
+        there = ", ".join(known for known, one in PRUNERS.items() if one.several)
+        raise ValueError(f"{name!r} judges by one metric, but there are several; choose from: {there}")
     if kind.own is not None:
         return kind.own(contest, **{**kind.defaults, **options})
     return OptunaJudge(pruner, contest)
@@ -55,9 +61,9 @@ class OptunaJudge:
         if self._completed.pop(number, None) is not None:
             self._study = self._image()
 
-    def should_prune(self, number: int, values: Mapping[int, float]) -> bool:
+    def should_prune(self, number: int, values: Values) -> bool:
         """Whether a trial is given up after these values (evaluations due -> value)."""
-        trial = create_trial(state=TrialState.RUNNING, intermediate_values=dict(values))
+        trial = create_trial(state=TrialState.RUNNING, intermediate_values=numbers_of(values))
         trial.number = number
         return bool(self._pruner.prune(self._study, trial))
 
@@ -74,7 +80,7 @@ class OptunaJudge:
 
 
 def _as_optunas(trial: FinishedTrial) -> FrozenTrial:
-    return create_trial(value=trial.value, intermediate_values=dict(trial.values))
+    return create_trial(value=trial.value, intermediate_values=numbers_of(trial.values))
 
 
 class PruningBoard:
@@ -82,7 +88,7 @@ class PruningBoard:
 
     def __init__(self, judge: Judge, trials: Sequence[FrozenTrial] = ()) -> None:
         self._judge = judge
-        self._running: dict[int, dict[int, float]] = {}  # number -> evaluations due -> value
+        self._running: dict[int, dict[int, Value]] = {}  # number -> evaluations due -> value
         self.learn(trials)
 
     def begin(self, number: int) -> None:
@@ -90,7 +96,7 @@ class PruningBoard:
         self._running[number] = {}
         self._judge.forget(number)
 
-    def follow(self, number: int, values: Mapping[int, float]) -> None:
+    def follow(self, number: int, values: Values) -> None:
         """Take in what a trial has reached (evaluations due -> value) without judging it.
 
         The first value of an evaluation counts; that of a trial which ended elsewhere is known.
@@ -98,7 +104,7 @@ class PruningBoard:
         if (known := self._running.get(number)) is not None:
             known.update({due: value for due, value in values.items() if due not in known})
 
-    def should_prune(self, number: int, values: Mapping[int, float]) -> bool:
+    def should_prune(self, number: int, values: Values) -> bool:
         """Whether the pruner gives the trial up after these values; never one that ended elsewhere."""
         self.follow(number, values)
         return number in self._running and self._judge.should_prune(number, self._running[number])
@@ -117,8 +123,9 @@ class PruningBoard:
         for trial in sorted(filter(_is_finished, without_repeats(trials)), key=_ended):
             self._running.pop(trial.number, None)
             completed = trial.state is TrialState.COMPLETE
-            value = trial.value if completed else None
-            values, notes = trial.intermediate_values, trial.system_attrs
+            value = trial.values[0] if completed else None
+            values: Values = vectors_in(trial.user_attrs) or trial.intermediate_values
+            notes = trial.system_attrs
             self._judge.end(FinishedTrial(trial.number, completed, value, values, notes))
 
 

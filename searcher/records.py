@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from diagnostics import Signals
@@ -16,6 +17,7 @@ from diagnostics.report import from_dict, to_dict
 from searcher.errors import StorageError
 from searcher.trial import Evaluation, Outcome, Reprieve, TrialResult
 from searcher.usage import read_usage, write_usage
+from searcher.vectors import Vector
 
 SIGNALS, FINDINGS, WEIGHTS, USAGE = "signals.npz", "findings.json", "weights.pt", "usage.csv"
 """The files of a trial's folder."""
@@ -116,11 +118,16 @@ def to_record(result: TrialResult) -> dict[str, Any]:
         "constraints": dict(result.constraints),
         **({} if result.confirms is None else {"confirms": result.confirms}),
         **({"extended": result.extended} if result.extended else {}),
+        **({"objectives": dict(result.objectives)} if result.objectives else {}),
     }
 
 
 def result_from_record(
-    number: int, record: Mapping[str, Any], values: Mapping[int, float], attempts: tuple[str, ...]
+    number: int,
+    record: Mapping[str, Any],
+    values: Mapping[int, float],
+    attempts: tuple[str, ...],
+    vectors: Mapping[int, Vector] = MappingProxyType({}),
 ) -> TrialResult:
     """What `to_record` gave, as a result again."""
     best = record["best"]
@@ -146,6 +153,8 @@ def result_from_record(
         constraints=record.get("constraints", {}),  # records of studies without any may lack it
         confirms=record.get("confirms"),
         extended=record.get("extended", ""),
+        objectives=record.get("objectives", {}),  # of studies with several alone
+        vectors=vectors,
     )
 
 

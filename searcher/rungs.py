@@ -23,8 +23,10 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
 
-from searcher.contest import Contest, FinishedTrial
+from searcher.contest import Contest, FinishedTrial, Values
 from searcher.spec import Goal
+from searcher.standings import Standings
+from searcher.vectors import Vector, from_plain, to_plain
 
 NOTE = "completed_rung_"
 """With the number of a rung: where Optuna keeps a trial's value on it."""
@@ -61,6 +63,55 @@ class Rungs:
         """The rungs a trial is on, with its values."""
         return self._trials.get(number, {})
 
+    def noted(self, number: int) -> dict[int, Any]:
+        """The same as the store keeps it."""
+        return dict(self.of(number))
+
+    def remember(self, number: int, rung: int, note: Any) -> None:
+        """A trial is on a rung, as the store has kept it."""
+        self.add(number, rung, float(note))
+
+
+class RungsOfSeveral:
+    """The same with several objectives: trials on rungs, by how many others there dominate them."""
+
+    def __init__(self, contest: Contest) -> None:
+        self._contest = contest
+        self._standings: dict[int, Standings] = {}  # rung -> the trials on it
+        self._trials: dict[int, dict[int, Vector]] = {}  # number -> rung -> all objectives
+
+    def add(self, number: int, rung: int, value: Vector) -> None:
+        """A trial is on a rung, with all its objectives."""
+        self._trials.setdefault(number, {})[rung] = value
+        self._standings.setdefault(rung, Standings(self._contest)).add(number, value)
+
+    def remove(self, number: int) -> None:
+        """A trial was on no rung."""
+        for rung in self._trials.pop(number, {}):
+            self._standings[rung].remove(number)
+
+    def count(self, rung: int) -> int:
+        """How many trials are on a rung."""
+        return len(self._standings[rung])
+
+    def is_among(self, best: int, rung: int, value: Vector) -> bool:
+        """Whether a trial stands at least as well as the worst of so many on a rung, or nobody dominates
+        it.
+        """
+        return self._standings[rung].is_among(best, value)
+
+    def of(self, number: int) -> Mapping[int, Vector]:
+        """The rungs a trial is on, with its objectives."""
+        return self._trials.get(number, {})
+
+    def noted(self, number: int) -> dict[int, Any]:
+        """The same as the store keeps it."""
+        return {rung: to_plain(vector) for rung, vector in self.of(number).items()}
+
+    def remember(self, number: int, rung: int, note: Any) -> None:
+        """A trial is on a rung, as the store has kept it."""
+        self.add(number, rung, from_plain(note))
+
 
 class SuccessiveHalving:
     """Gives a trial up on a rung on which it is not among the best 1 / `reduction_factor`.
@@ -81,7 +132,11 @@ class SuccessiveHalving:
         self._factor = _whole("reduction_factor", reduction_factor, at_least=2)
         self._rate = _whole("min_early_stopping_rate", min_early_stopping_rate, at_least=0)
         self._bootstrap = _whole("bootstrap_count", bootstrap_count, at_least=0)
-        self._rungs = Rungs(contest.goal)
+        if contest.further and self._bootstrap:
+            raise ValueError(
+                "bootstrap_count gives up trials that no other dominates; leave it out with several metrics"
+            )
+        self._rungs: Any = RungsOfSeveral(contest) if contest.further else Rungs(contest.goal)
 
     def end(self, trial: FinishedTrial) -> None:
         """A trial has ended. It may be said again, also otherwise than before."""
@@ -91,13 +146,13 @@ class SuccessiveHalving:
         for name, value in trial.notes.items():
             rung = name.removeprefix(NOTE)
             if rung != name and rung.isdecimal():
-                self._rungs.add(trial.number, int(rung), value)
+                self._rungs.remember(trial.number, int(rung), value)
 
     def forget(self, number: int) -> None:
         """Nothing is known of a trial."""
         self._rungs.remove(number)
 
-    def should_prune(self, number: int, values: Mapping[int, float]) -> bool:
+    def should_prune(self, number: int, values: Values) -> bool:
         """Whether a trial is given up after these values (evaluations due -> value); notes its rungs."""
         if not values or self._min_resource is None:
             return False
@@ -106,7 +161,7 @@ class SuccessiveHalving:
         climbed = self._rungs.of(number)
         rung = next(rung for rung in range(len(climbed) + 1) if rung not in climbed)
         while due >= self._min_resource * self._factor ** (self._rate + rung):
-            if math.isnan(value):
+            if isinstance(value, float) and math.isnan(value):
                 return True
             self._rungs.add(number, rung, value)
             competing = self._rungs.count(rung)
@@ -118,7 +173,7 @@ class SuccessiveHalving:
 
     def notes(self, number: int) -> dict[str, Any]:
         """What was noted about a trial, as Optuna would name it."""
-        return {f"{NOTE}{rung}": value for rung, value in self._rungs.of(number).items()}
+        return {f"{NOTE}{rung}": value for rung, value in self._rungs.noted(number).items()}
 
 
 class Hyperband:
@@ -166,7 +221,7 @@ class Hyperband:
         if self._brackets:
             self._bracket(number).forget(number)
 
-    def should_prune(self, number: int, values: Mapping[int, float]) -> bool:
+    def should_prune(self, number: int, values: Values) -> bool:
         """Whether a trial is given up after these values (evaluations due -> value); notes its rungs."""
         return bool(self._brackets) and self._bracket(number).should_prune(number, values)
 

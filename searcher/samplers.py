@@ -18,7 +18,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from searcher.contest import Judge
 from searcher.forecasts import Forecast, ForecastPruner
-from searcher.history import History
+from searcher.foretold import foretold
+from searcher.history import History, Shown, View, without_values
 from searcher.options import built
 from searcher.percentiles import Median, Percentile
 from searcher.repeats import repeat_of
@@ -69,7 +70,8 @@ class SamplerKind:
 
     `joint` says whether, with its options, it may be handed the declared space at once, instead of searching
     every recorded trial for the settings they have in common; `warm` that it learns from the trials of other
-    studies; `complete` that it reads trials in state COMPLETE alone, and is shown stopped ones as such.
+    studies; `complete` that it reads trials in state COMPLETE alone, and is shown stopped ones as such;
+    `several` that it can search by several objectives, and `stopped` as what it is then shown stopped trials.
     """
 
     cls: type[samplers.BaseSampler]
@@ -77,18 +79,20 @@ class SamplerKind:
     joint: Callable[[Options], bool] = lambda options: False
     warm: bool = False
     complete: bool = False
+    several: bool = True
+    stopped: View | None = None
 
 
 SAMPLERS: dict[str, SamplerKind] = {
-    "tpe": SamplerKind(samplers.TPESampler, joint=_is_one_group, warm=True),
+    "tpe": SamplerKind(samplers.TPESampler, joint=_is_one_group, warm=True, stopped=without_values),
     "gp": SamplerKind(samplers.GPSampler, _beside_random, lambda options: True, warm=True, complete=True),
-    "cma-es": SamplerKind(samplers.CmaEsSampler, _beside_tpe),
+    "cma-es": SamplerKind(samplers.CmaEsSampler, _beside_tpe, several=False),
     "random": SamplerKind(samplers.RandomSampler),
     "qmc": SamplerKind(samplers.QMCSampler, _one_sequence),
     "grid": SamplerKind(samplers.GridSampler, _one_order),
     "brute-force": SamplerKind(samplers.BruteForceSampler),
-    "nsga-ii": SamplerKind(samplers.NSGAIISampler),
-    "nsga-iii": SamplerKind(samplers.NSGAIIISampler),
+    "nsga-ii": SamplerKind(samplers.NSGAIISampler, stopped=foretold),
+    "nsga-iii": SamplerKind(samplers.NSGAIIISampler, stopped=foretold),
 }
 
 
@@ -96,22 +100,24 @@ SAMPLERS: dict[str, SamplerKind] = {
 class PrunerKind:
     """A pruner by name: a class as Optuna has them, and our defaults for its options.
 
-    `own` decides in its place, with the same options, where that takes longer the more trials there are.
+    `own` decides in its place, with the same options, where that takes longer the more trials there are, and
+    where there are `several` objectives, with which Optuna's cannot deal.
     """
 
     cls: type[pruners.BasePruner]
     defaults: Options = field(default_factory=dict)
     own: Callable[..., Judge] | None = None
+    several: bool = False
 
 
 _HALVING = {"min_resource": 1, "reduction_factor": 3}
 
 PRUNERS: dict[str, PrunerKind] = {
-    "none": PrunerKind(pruners.NopPruner),
-    "asha": PrunerKind(pruners.SuccessiveHalvingPruner, _HALVING, SuccessiveHalving),
-    "hyperband": PrunerKind(pruners.HyperbandPruner, own=Hyperband),
-    "median": PrunerKind(pruners.MedianPruner, own=Median),
-    "percentile": PrunerKind(pruners.PercentilePruner, {"percentile": 25.0}, Percentile),
+    "none": PrunerKind(pruners.NopPruner, several=True),
+    "asha": PrunerKind(pruners.SuccessiveHalvingPruner, _HALVING, SuccessiveHalving, several=True),
+    "hyperband": PrunerKind(pruners.HyperbandPruner, own=Hyperband, several=True),
+    "median": PrunerKind(pruners.MedianPruner, own=Median, several=True),
+    "percentile": PrunerKind(pruners.PercentilePruner, {"percentile": 25.0}, Percentile, several=True),
     "forecast": PrunerKind(ForecastPruner, own=Forecast),
     "patient": PrunerKind(pruners.PatientPruner, {"wrapped_pruner": None, "patience": 5}),
     "threshold": PrunerKind(pruners.ThresholdPruner),
@@ -135,11 +141,13 @@ def build_sampler(
     always: Space,
     earlier: Sequence[FrozenTrial] = (),
     held: Mapping[str, Any] = MappingProxyType({}),
+    several: bool = False,
 ) -> Reproducible:
     """The sampler `name` with its options, reproducible (see `Reproducible`).
 
     `space` holds every setting that is searched, `always` those that no condition switches off; `held` are
-    values of others, which all trials have. Trials of `earlier` studies have numbers below 0.
+    values of others, which all trials have. Trials of `earlier` studies have numbers below 0. With `several`
+    objectives `tpe` samples settings one by one unless it is told otherwise, as Optuna does.
     """
     kind = SAMPLERS[name]
 
@@ -149,8 +157,11 @@ def build_sampler(
             base = kind.cls(**{**kind.defaults(Seeds(seed, trial_seed), space), **built(options)})
             return samplers.PartialFixedSampler(dict(held), base) if held else base
 
-    joint = always if kind.joint(options) else None
-    return Reproducible(build, seed, joint, lambda study: History(study, earlier, kind.complete))
+    is_alone = several and name == "tpe" and not options.get("multivariate", False)
+    joint = always if kind.joint(options) and not is_alone else None
+    view = foretold if kind.complete else kind.stopped if several else None
+    shown = None if view is None else Shown(view)
+    return Reproducible(build, seed, joint, lambda study: History(study, earlier, shown=shown))
 
 
 class Reproducible(samplers.BaseSampler):

@@ -40,6 +40,18 @@ GENETIC_TRIALS = 10_000
 """Trials from which on `nsga-ii` is chosen: an ask of `tpe` looks at all trials before it."""
 
 
+FRONT_TRIALS = 1000
+"""Trials from which on a genetic algorithm is chosen for several metrics: Optuna's documentation recommends
+`tpe` for 100 to 1,000 trials, and them for up to 10,000."""
+
+MOST_FOR_CROWDING = 3
+"""Metrics up to which that is `nsga-ii`: `nsga-iii` was made for four and more (Deb and Jain, IEEE
+Transactions on Evolutionary Computation 18, 2014)."""
+
+GP_METRICS = 3
+"""Metrics up to which `gp` is chosen: what it maximizes takes the longer, the more of them there are."""
+
+
 @dataclass(frozen=True)
 class Chosen:
     """A sampler with its options, the settings that are held at values, and why `auto` has chosen it; empty
@@ -83,7 +95,8 @@ def sampler_of(spec: StudySpec, earlier: Sequence[FrozenTrial] = ()) -> Reproduc
     free = _free(spec, plan.held)
     space = {name: distribution_of(name, spec.space[name]) for name in free}
     always = {name: space[name] for name, when in free.items() if not when}
-    return build_sampler(plan.name, plan.options, spec.search.seed, space, always, earlier, plan.held)
+    seed, several = spec.search.seed, spec.is_several
+    return build_sampler(plan.name, plan.options, seed, space, always, earlier, plan.held, several)
 
 
 def sampler_notes(spec: StudySpec) -> tuple[str, ...]:
@@ -126,15 +139,20 @@ def _by_rule(spec: StudySpec, held: Mapping[str, Any]) -> tuple[str, str]:
 def _that_learns(spec: StudySpec, settings: int, plain: bool, is_warm: bool) -> tuple[str, str]:
     trials = spec.search.trials
     many = trials if trials is not None and not is_warm else 0
+    if spec.is_several and many >= FRONT_TRIALS:
+        name = "nsga-ii" if len(spec.metrics) <= MOST_FOR_CROWDING else "nsga-iii"
+        return name, f"there are several metrics, and {FRONT_TRIALS} trials or more"
     if not plain:
         if many >= GENETIC_TRIALS:
             return "nsga-ii", f"tpe would look at up to {trials} trials before each point"
         return "tpe", "some settings are choices or have conditions"
     if trials is None:
         return "tpe", "the budget does not say how many trials there will be"
+    if spec.is_several and len(spec.metrics) > GP_METRICS:
+        return "tpe", f"gp takes too long for more than {GP_METRICS} metrics"
     if trials <= GP_TRIALS and settings <= GP_SETTINGS:
         return "gp", f"there are no more than {GP_TRIALS} trials, and all settings are numbers"
-    if many >= CMA_TRIALS and settings > 1 and not spec.search.constraints:
+    if many >= CMA_TRIALS and settings > 1 and not spec.search.constraints and not spec.is_several:
         return "cma-es", f"all settings are numbers, and there are {CMA_TRIALS} trials or more"
     return "tpe", f"there are too many {'trials' if trials > GP_TRIALS else 'settings'} for gp"
 

@@ -55,7 +55,10 @@ def _sampler(spec: StudySpec) -> Iterator[str]:
         yield from found
         return
     base, _ = base_of(spec)
-    if base.name == AUTO:
+    if spec.is_several and base.name != AUTO and not SAMPLERS[base.name].several:
+        there = ", ".join([*(name for name, kind in SAMPLERS.items() if kind.several), AUTO])
+        yield f"{base.name!r} searches by one metric, but there are {len(spec.metrics)}; choose from: {there}"
+    elif base.name == AUTO:
         if base.options:
             yield f"'auto' has no options, but got {', '.join(base.options)}; name a sampler to give it some"
     else:
@@ -106,7 +109,7 @@ def _pruner(spec: StudySpec) -> Iterator[str]:
         yield unknown(pruner.name, PRUNERS)
         return
     found = list(option_mistakes(PRUNERS[pruner.name].cls, pruner.options))
-    contest = Contest(spec.name, spec.metric.goal)
+    contest = Contest(spec.name, spec.metric.goal, tuple(metric.goal for metric in spec.further))
     yield from found or _refused(lambda: build_judge(pruner.name, pruner.options, contest))
 
 
@@ -129,7 +132,9 @@ def _confirm(spec: StudySpec) -> Found:
     if not spec.search.confirm:
         return
     place, seed = "search.confirm", spec.fixed.get(SEED, 0)
-    if is_replay(spec.trainer):
+    if spec.is_several:
+        yield place, "names one best trial, but there are several metrics; leave confirm out"
+    elif is_replay(spec.trainer):
         yield place, "a table of recorded trainings has no other seeds to train with; leave confirm out"
     elif SEED in spec.space:
         yield (
@@ -148,6 +153,11 @@ def _extend(spec: StudySpec) -> Found:
     if spec.trainer is not None:
         yield place, "is for the trainer that comes along: another one ends when it says so; leave extend out"
         return
+    if spec.is_several:
+        yield (
+            place,
+            "goes by what comes up to the best trial, but there are several metrics; leave extend out",
+        )
     if EPOCHS in spec.space:
         yield place, f"[space] searches {EPOCHS}, which a trial would leave; take it out, or leave extend out"
     schedule = spec.space.get("schedule")

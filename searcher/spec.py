@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,14 +13,17 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 
 from searcher.constraints import Constraint, parse_constraints
 from searcher.dispatch import STRICT, Dispatch
 from searcher.errors import Mistake, SpecError
-from searcher.toml_lines import line_of, lines_of
+from searcher.mistakes import mistake_of
+from searcher.toml_lines import lines_of
 from trainers.choices import unknown
 
 Scalar = str | bool | int | float
@@ -114,18 +117,29 @@ class Named(BaseModel):
 Part = Annotated[Named, BeforeValidator(_named)]
 
 
-class Metric(_Strict):
-    """What the search is for."""
+class Objective(_Strict):
+    """A number that counts: a metric, or what else is known of a trial."""
 
-    name: str = "val_loss"
+    name: str
     goal: Goal = "minimize"
-    of: Literal["best", "last"] = "best"  # evaluation whose value counts
+
+    @property
+    def sign(self) -> float:
+        """What makes lower values the better ones."""
+        return -1.0 if self.goal == "maximize" else 1.0
 
     def is_better(self, value: float, other: float | None) -> bool:
         """Whether `value` beats `other`; anything beats nothing."""
         if other is None:
             return True
         return value > other if self.goal == "maximize" else value < other
+
+
+class Metric(Objective):
+    """What the search is for."""
+
+    name: str = "val_loss"
+    of: Literal["best", "last"] = "best"  # evaluation whose value counts
 
 
 def _parsed(texts: list[str]) -> list[str]:
@@ -165,17 +179,56 @@ class Search(_Strict):
         return parse_constraints(self.constraints)
 
 
+FURTHER = "further"
+"""What the second and later tables of `[[metric]]` become."""
+
+
 class StudySpec(_Strict):
-    """A study file, structurally sound. `check` in `searcher.checks` looks at what the names mean."""
+    """A study file, structurally sound. `check` in `searcher.checks` looks at what the names mean.
+
+    `metric` is the first objective, whose evaluation counts; `further` are the others, if there are any.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     question: str = ""
     enqueue: list[dict[str, Any]] = []  # points that are tried first
     train: dict[str, Any] = {}
     metric: Metric = Metric()
+    further: tuple[Objective, ...] = ()
     space: dict[str, Setting] = Field(min_length=1)
     search: Search
     dispatch: Dispatch = Dispatch()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _several_metrics(cls, raw: Any) -> Any:
+        """`[[metric]]` is `[metric]` with more of the kind."""
+        if isinstance(raw, Mapping) and FURTHER in raw:
+            raise ValueError(unknown(FURTHER, _known_keys([])))
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("metric"), list):
+            return raw
+        first, *others = raw["metric"] or [None]
+        return {**raw, "metric": first, FURTHER: tuple(others)}
+
+    @model_serializer(mode="wrap")
+    def _as_in_the_file(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = plain(self)
+        further = data.pop(FURTHER, ())
+        return {**data, "metric": [data["metric"], *further]} if further else data
+
+    @property
+    def metrics(self) -> tuple[Objective, ...]:
+        """All objectives, the first one first."""
+        return self.metric, *self.further
+
+    @property
+    def is_several(self) -> bool:
+        """Whether there is more than one objective."""
+        return bool(self.further)
+
+    def place_of(self, metric: Objective) -> str:
+        """Where an objective stands in the study file."""
+        return f"metric.{self.metrics.index(metric)}" if self.is_several else "metric"
 
     @property
     def trainer(self) -> str | None:
@@ -194,34 +247,8 @@ def read_spec(path: Path, changes: Changes | None = None) -> StudySpec:
 
     Raises: SpecError with every mistake in the file's structure.
     """
-    text, raw = _read_toml(path, changes or {})
+    text, raw = read_toml(path, changes or {})
     return parse_spec(raw, str(path), text)
-
-
-def salvage(path: Path, changes: Changes, mistakes: Sequence[Mistake]) -> StudySpec | None:
-    """What the study file at `path` is without the entries that are `mistakes`, so that the rest can be
-    looked at as well; None when too little is left."""
-    _, raw = _read_toml(path, changes)
-    gone = {mistake.place.partition(".")[::2] for mistake in mistakes}
-    for section, rest in gone:
-        part, name = raw.get(section), rest.partition(".")[0]
-        if isinstance(part, dict) and name and section != "metric":
-            part.pop(name, None)
-        else:
-            raw.pop(section, None)
-    space = raw.get("space") or {"seed": [0]}
-    lost = {rest.partition(".")[0] for section, rest in gone if section == "space"}
-    listed = raw.pop("enqueue", []) if raw.get("space") else []
-    points = [{name: value for name, value in point.items() if name not in lost} for point in listed]
-    for setting in space.values():
-        if isinstance(setting, dict) and lost & set(setting.get("when", {})):
-            setting.pop("when")  # it waits for a setting that is a mistake itself
-    search = {"trials": 1, **raw.get("search", {})}
-    try:
-        whole = {"name": "nameless", **raw, "space": space, "search": search, "enqueue": points}
-        return StudySpec.model_validate(whole)
-    except ValidationError:
-        return None
 
 
 def parse_spec(raw: Mapping[str, Any], source: str, text: str = "") -> StudySpec:
@@ -230,11 +257,13 @@ def parse_spec(raw: Mapping[str, Any], source: str, text: str = "") -> StudySpec
         return StudySpec.model_validate(dict(raw))
     except ValidationError as error:
         lines = lines_of(text)
-        mistakes = dict.fromkeys(_mistake(entry, lines) for entry in error.errors())
+        errors = [{**entry, "loc": _in_file(entry["loc"], raw)} for entry in error.errors()]
+        mistakes = dict.fromkeys(mistake_of(entry, lines, _known_keys) for entry in errors)
         raise SpecError(source, list(mistakes)) from None
 
 
-def _read_toml(path: Path, changes: Changes) -> tuple[str, dict[str, Any]]:
+def read_toml(path: Path, changes: Changes) -> tuple[str, dict[str, Any]]:
+    """The text of a study file and its data, with `changes` laid over them. Raises: SpecError."""
     try:
         text = path.read_text(encoding="utf-8")
         raw = tomllib.loads(text)
@@ -250,42 +279,17 @@ def _read_toml(path: Path, changes: Changes) -> tuple[str, dict[str, Any]]:
     return text, raw
 
 
-_SCALARS = ("str", "bool", "int", "float")
-_NUMBERS = ("low", "high", "step")
-_NEEDS = {
-    "model_type": "a table, or for a sampler or pruner its name",
-    "dict_type": "a table",
-    "string_pattern_mismatch": "letters, digits, dots, dashes or underscores, a letter or digit first",
-}
-
-
-def _mistake(error: Any, lines: Mapping[str, int]) -> Mistake:
-    parts = [
-        str(part) for part in error["loc"] if not str(part).startswith(("function-", "Range", "Choices"))
-    ]
-    kind, got = error["type"], error.get("input")
-    is_scalar = len(parts) > 3 and parts[-1] in _SCALARS  # one of several types it could have had
-    parts = parts[:-1] if is_scalar else parts
-    place = ".".join(parts) or "study"
-    line = line_of(place, lines)
-    if is_scalar:
-        what = "a finite number" if parts[-1] in _NUMBERS else "a text, a finite number, true or false"
-        message = f"needs {what}, but got {got!r}"
-    elif kind in _NEEDS:
-        message = f"needs {_NEEDS[kind]}, but got {got!r}"
-    elif kind == "missing":
-        message = "is missing"
-    elif kind == "extra_forbidden":
-        message = unknown(parts[-1], _known_keys(parts[:-1]))
-    elif kind == "value_error":
-        message = str(error["ctx"]["error"])
-    else:
-        message = f"{error['msg'][0].lower()}{error['msg'][1:]}, but got {got!r}"
-    return Mistake(place, message, line)
-
-
 def _known_keys(parents: list[str]) -> list[str]:
     sections: dict[str, type[BaseModel]] = {"metric": Metric, "search": Search, "dispatch": Dispatch}
     if not parents:
-        return list(StudySpec.model_fields)
-    return list(sections.get(parents[0], Range).model_fields)
+        return [name for name in StudySpec.model_fields if name != FURTHER]
+    is_further = parents[0] == "metric" and parents[1:] not in ([], ["0"])
+    return list((Objective if is_further else sections.get(parents[0], Range)).model_fields)
+
+
+def _in_file(location: tuple[Any, ...], raw: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Where it stands in the file: the tables of `[[metric]]` are counted."""
+    first, *rest = location or ("",)
+    if first == FURTHER and FURTHER not in raw:
+        return "metric", int(rest[0]) + 1, *rest[1:]
+    return ("metric", 0, *rest) if first == "metric" and isinstance(raw.get("metric"), list) else location

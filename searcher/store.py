@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -15,31 +14,25 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from diagnostics.findings import Facts
 from searcher.claims import OWNER, claims_for
-from searcher.contest import Contest
+from searcher.contest import Contest, Values
 from searcher.extending import Extension
+from searcher.frozen import ATTEMPTS, RESULT, STATE, reached, result_of
 from searcher.orders import ENDED, ORDER, Order, Orders, orders_of
 from searcher.policy import constraints_of, stand_in
 from searcher.pruning import PruningBoard, build_judge
-from searcher.records import result_from_record, to_record
+from searcher.records import to_record
 from searcher.repeats import EXTENDED, Recorded, Repeat, begin_repeat, is_after, recorded_repeats, repeat_of
 from searcher.space import Point, check_values, point_of, suggest
 from searcher.spec import StudySpec
 from searcher.storage import translated
 from searcher.trial import Outcome, TrialResult
+from searcher.vectors import OBJECTIVES, to_rows
 
-SPEC, RESULT, ATTEMPTS = "searcher:spec", "searcher:result", "searcher:attempts"
-"""Where, among the attributes of a study and a trial, our own record is kept."""
+SPEC = "searcher:spec"
+"""The attribute of a study that holds its study file."""
 
 TICK = 1e-3
 """Seconds between the ends of two trials that were told one after the other, at least."""
-
-STATE = {
-    Outcome.COMPLETED: TrialState.COMPLETE,
-    Outcome.PRUNED: TrialState.PRUNED,
-    Outcome.DOOMED: TrialState.PRUNED,
-    Outcome.INFEASIBLE: TrialState.PRUNED,
-    Outcome.FAILED: TrialState.FAIL,
-}
 
 
 class StudyStore:
@@ -63,7 +56,8 @@ class StudyStore:
 
     @cached_property
     def _board(self) -> PruningBoard:
-        pruner, contest = self.spec.search.pruner, Contest(self.spec.name, self.spec.metric.goal)
+        pruner, further = self.spec.search.pruner, tuple(metric.goal for metric in self.spec.further)
+        contest = Contest(self.spec.name, self.spec.metric.goal, further)
         judge = build_judge(pruner.name, pruner.options, contest)
         return PruningBoard(judge, self._study.get_trials(deepcopy=False))
 
@@ -144,7 +138,7 @@ class StudyStore:
 
     def _look(self) -> None:
         fresh = [t for t in self._trials() if t.number not in self._told and t.state.is_finished()]
-        results = [result for trial in fresh if (result := _result(trial)) is not None]
+        results = [result for trial in fresh if (result := result_of(trial)) is not None]
         self._told |= {result.number for result in results}
         self._board.learn([trial for trial in fresh if trial.number in self._told])
         self._unheard += results
@@ -168,19 +162,20 @@ class StudyStore:
             self._judged(trial)
             trial.set_user_attr(EXTENDED, asdict(extension))
 
-    def should_prune(self, trial: Trial, values: Mapping[int, float]) -> bool:
+    def should_prune(self, trial: Trial, values: Values) -> bool:
         """Whether the study's pruner gives the trial up after these values (evaluations due -> value)."""
         return self._board.should_prune(trial.number, values)
 
-    def follow(self, trial: Trial, values: Mapping[int, float]) -> None:
+    def follow(self, trial: Trial, values: Values) -> None:
         """Let the pruner know the values of a trial that is out of its reach."""
         self._board.follow(trial.number, values)
 
-    def stand_in(self, own: Iterable[float], facts: Facts) -> float:
-        """A finite value for a trial that has none to be proud of; `own` are the values it did reach."""
+    def stand_in(self, own: Iterable[float], facts: Facts, place: int = 0) -> float:
+        """A finite value for a trial that has none to be proud of, of the objective at this `place` of the
+        study file; `own` are the values it did reach."""
         finished = self._trials(TrialState.COMPLETE, TrialState.PRUNED)
-        known = [trial.value for trial in finished if trial.value is not None]
-        return stand_in(known, own, facts, self.spec.metric)
+        known = [value for trial in finished if (value := reached(trial, place)) is not None]
+        return stand_in(known, own, facts, self.spec.metrics[place])
 
     def tell(self, trial: Trial, result: TrialResult) -> TrialResult | None:
         """Write the result of a trial, with which it is finished; as it was written, None when the trial is
@@ -201,10 +196,12 @@ class StudyStore:
                 self._told.add(trial.number)
                 return result
             self._begun_to_tell.add(trial_id)
-            values = dict(result.values)
+            values, vectors, all_ = dict(result.values), dict(result.vectors), [*result.objectives.values()]
             if result.outcome is Outcome.DOOMED or (result.outcome is Outcome.INFEASIBLE and not values):
                 assert result.value is not None
-                values[max(values, default=0) + 1] = result.value
+                last = max(values, default=0) + 1
+                values[last] = result.value
+                vectors |= {last: tuple(all_)} if all_ else {}
             for name, amount in constraints_of(result).items():
                 trial.set_constraint(name, amount)
             for due, value in values.items():
@@ -212,8 +209,10 @@ class StudyStore:
             state = STATE[result.outcome]
             for name, note in self._board.end(trial.number, state, result.value).items():
                 self._storage.set_trial_system_attr(trial_id, name, note)
+            if vectors:
+                self._storage.set_trial_user_attr(trial_id, OBJECTIVES, to_rows(vectors))
             self._storage.set_trial_user_attr(trial_id, RESULT, to_record(result))
-            self._study.tell(trial, result.value if state is TrialState.COMPLETE else None, state)
+            self._study.tell(trial, (all_ or result.value) if state is TrialState.COMPLETE else None, state)
             self._begun_to_tell.discard(trial_id)
             self._told.add(trial.number)
             self._newest = result.ended_at
@@ -225,7 +224,7 @@ class StudyStore:
             return None
         self._told.add(result.number)
         self._unheard = [other for other in self._unheard if other.number != result.number]
-        written = _result(self._storage.get_trial(self._trial_id(result.number)))
+        written = result_of(self._storage.get_trial(self._trial_id(result.number)))
         return result if written is None else replace(result, ended_at=written.ended_at)
 
     def orders(self) -> Orders:
@@ -256,7 +255,7 @@ class StudyStore:
 
     def results(self) -> list[TrialResult]:
         """The results of all finished trials, by number, without their signals."""
-        return [result for trial in self._trials() if (result := _result(trial)) is not None]
+        return [result for trial in self._trials() if (result := result_of(trial)) is not None]
 
     def unfinished(self) -> list[tuple[int, Point]]:
         """Trials that are running or queued, with their points so far."""
@@ -288,11 +287,3 @@ class StudyStore:
             found = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
             self._trial_ids[number] = found
         return self._trial_ids[number]
-
-
-def _result(trial: FrozenTrial) -> TrialResult | None:
-    record = trial.user_attrs.get(RESULT)
-    if record is None or not trial.state.is_finished():
-        return None
-    values = {due: v for due, v in trial.intermediate_values.items() if math.isfinite(v)}
-    return result_from_record(trial.number, record, values, tuple(trial.user_attrs.get(ATTEMPTS, ())))

@@ -14,7 +14,7 @@ from searcher.events import Event, Noted, StudyLeft, TrialEnded, View
 from searcher.interrupts import Interrupts
 from searcher.launchers import LAUNCHERS, Launcher
 from searcher.launchers.site import Site
-from searcher.ledger import KEPT_WEIGHTS
+from searcher.ledger import with_weights
 from searcher.lock import study_lock
 from searcher.opening import open_study
 from searcher.records import report_files
@@ -22,7 +22,7 @@ from searcher.report.keeper import ReportKeeper
 from searcher.spec import StudySpec
 from searcher.summary import to_markdown
 from searcher.tracking import BackgroundTracker, KeptElsewhere, MlflowTracker, NullTracker, usual_links
-from searcher.trial import TrialResult, ranked
+from searcher.trial import TrialResult
 from searcher.turns import Lease
 
 WHOLE_AGAIN = "the MLflow record is up to date again"
@@ -125,7 +125,7 @@ class _Beside:
 
     def _end_record(self, why: str, *, with_model: bool, again: bool) -> None:
         """End the record; when it has gaps, or `again`, bring it up to date as a whole, once."""
-        best = ranked(self._spec.metric, self.results)[:KEPT_WEIGHTS] if with_model else []
+        best = with_weights(self._spec.metrics, self.results) if with_model else []
         end = (to_markdown(self._spec, self.results, why), [result.number for result in best])
         if not again:
             self.tracker.close(*end)

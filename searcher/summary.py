@@ -10,17 +10,28 @@ from typing import Any
 from diagnostics import Verdict
 from searcher.audit import audit_line
 from searcher.confirming import Confirmation, Confirmed, confirmation
-from searcher.naming import chance_text, short_settings
+from searcher.errors import NotFound
+from searcher.fronts import best_first, pareto_front
+from searcher.naming import chance_text, figure_text, short_settings
 from searcher.policy import first_cause
 from searcher.spec import StudySpec
-from searcher.trial import Outcome, TrialResult, ranked, searched
+from searcher.trial import Outcome, TrialResult, searched
 
 
 def best_result(spec: StudySpec, results: Sequence[TrialResult]) -> TrialResult | None:
     """The best trial that was trained to its end, None when there is none; once the leaders were repeated
-    with other seeds, the best by the means of these."""
+    with other seeds, the best by the means of these. With several objectives that of the Pareto front which
+    is best in the first of them."""
     known = confirmation(spec.metric, results)
-    return next(iter(ranked(spec.metric, results)), None) if known is None else known.named.trial
+    return next(iter(best_first(spec.metrics, results)), None) if known is None else known.named.trial
+
+
+def best_results(spec: StudySpec, results: Sequence[TrialResult]) -> list[TrialResult]:
+    """The best trial alone, or the Pareto front of a study with several objectives."""
+    if spec.is_several:
+        return pareto_front(spec.metrics, results)
+    best = best_result(spec, results)
+    return [] if best is None else [best]
 
 
 def sampled_of(result: TrialResult) -> dict[str, Any]:
@@ -80,10 +91,12 @@ def done_text(results: Sequence[TrialResult]) -> str:
 
 
 def best_line(spec: StudySpec, results: Sequence[TrialResult]) -> str:
-    """The best result in one line."""
+    """The best result in one line; with several objectives the Pareto front."""
     best = best_result(spec, results)
     if best is None:
         return f"none yet: all {len(results)} trials ended before their time" if results else "none yet"
+    if spec.is_several:
+        return front_line(spec, results)
     return f"{best_value(spec, best, results)} ({short_settings(sampled_of(best))})"
 
 
@@ -143,6 +156,68 @@ def best_settings(spec: StudySpec, best: TrialResult) -> dict[str, Any]:
     return {**spec.train, **more, **sampled_of(best)}
 
 
+def best_word(spec: StudySpec) -> str:
+    """What the best of a study are called: `best`, or `Pareto front`."""
+    return "Pareto front" if spec.is_several else "best"
+
+
+def front_line(spec: StudySpec, results: Sequence[TrialResult]) -> str:
+    """How many trials stand on the Pareto front, and the best of each objective."""
+    front = pareto_front(spec.metrics, results)
+    best = []
+    for metric in spec.metrics:
+        one = min(front, key=lambda result: metric.sign * result.objectives[metric.name])
+        best.append(f"{metric.name} {figure_text(one.objectives[metric.name])} by trial {one.number}")
+    trials = "1 trial" if len(front) == 1 else f"{len(front)} trials"
+    return f"{trials} of {len(results)}; {', '.join(best)}"
+
+
+def front_rows(spec: StudySpec, results: Sequence[TrialResult]) -> list[tuple[str, ...]]:
+    """The Pareto front, a trial a row: its number, its objectives, its settings."""
+    return [
+        (
+            str(result.number),
+            *(figure_text(result.objectives[metric.name]) for metric in spec.metrics),
+            short_settings(sampled_of(result)),
+        )
+        for result in pareto_front(spec.metrics, results)
+    ]
+
+
+def chosen_best(
+    spec: StudySpec, results: Sequence[TrialResult], number: int | None
+) -> tuple[TrialResult | None, list[str]]:
+    """The best trial, or of a Pareto front the one with this number; without one the best in the first
+    metric, None where no trial was trained to its end. And what a person should know of it, line by line.
+
+    Raises: NotFound when that is no trial to choose, with those that are.
+    """
+    front = best_results(spec, results)
+    known = {result.number: result for result in front}
+    if not front:
+        return None, []
+    if number is not None and number not in known:
+        which = "on the Pareto front" if spec.is_several else "the best one"
+        there = f"choose from: {', '.join(map(str, known))}"
+        raise NotFound(f"trial {number} of {spec.name!r} is not {which}; {there}")
+    chosen = front[0] if number is None else known[number]
+    if not spec.is_several:
+        sure = confirm_line(spec, results)
+        return chosen, [best_line(spec, results), *([sure] if sure else [])]
+    table = [("trial", *(metric.name for metric in spec.metrics), "settings"), *front_rows(spec, results)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)][:-1]
+    rows = ["  ".join([*(c.rjust(w) for c, w in zip(row, widths, strict=False)), row[-1]]) for row in table]
+    hint = f", the best in {spec.metric.name}; take another one with --trial" if number is None else ""
+    head, below = f"Pareto front: {front_line(spec, results)}", f"below: trial {chosen.number}{hint}"
+    return chosen, [head, *rows, below]
+
+
+def audit_text(spec: StudySpec, results: Sequence[TrialResult]) -> str:
+    """What the audit has shown; which metric it goes by, where there are several."""
+    line = audit_line(spec.metric, results)
+    return f"{line} (by {spec.metric.name})" if line and spec.is_several else line
+
+
 def settings_toml(settings: Mapping[str, Any]) -> str:
     """Settings as the lines of a `[train]` section; those that are not set are left out."""
     lines = [f"{name} = {_toml(value)}" for name, value in settings.items() if value is not None]
@@ -151,9 +226,17 @@ def settings_toml(settings: Mapping[str, Any]) -> str:
 
 def to_markdown(spec: StudySpec, results: Sequence[TrialResult], why: str) -> str:
     """The study as the note of its parent run."""
-    lines = [spec.question or spec.name, "", f"**Best:** {best_line(spec, results)}", ""]
-    search = searched(results)
-    counts = verdict_counts(search)
+    lines = [
+        spec.question or spec.name,
+        "",
+        f"**{_first_up(best_word(spec))}:** {best_line(spec, results)}",
+        "",
+    ]
+    if spec.is_several:
+        names = [metric.name for metric in spec.metrics]
+        lines += [f"| trial | {' | '.join(names)} | settings |", f"|---:|{'---:|' * len(names)}---|"]
+        lines += [*(f"| {' | '.join(row)} |" for row in front_rows(spec, results)), ""]
+    counts = verdict_counts(search := searched(results))
     if counts:
         lines += ["| verdict | trials |", "|---|---:|"]
         lines += [f"| {verdict} | {count} |" for verdict, count in counts.items()]
@@ -167,11 +250,15 @@ def to_markdown(spec: StudySpec, results: Sequence[TrialResult], why: str) -> st
         lines += [f"| {f.cause} | {len(f.trials)} | {f.remedy} |" for f in failed]
     if line := confirm_line(spec, results):
         lines += ["", f"Confirmation: {line}."]
-    if line := audit_line(spec.metric, search):
+    if line := audit_text(spec, search):
         lines += ["", f"Audit: {line}."]
     if why:
         lines += ["", f"The study ended because {why}."]
     return "\n".join(lines)
+
+
+def _first_up(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _toml(value: Any) -> str:

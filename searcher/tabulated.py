@@ -81,8 +81,9 @@ def table_mistakes(spec: StudySpec) -> Iterator[tuple[str, str]]:
                 "train.trainer",
                 f"the table has several values of {name}; search it, or fix one: {_listed(cells)}",
             )
-    if spec.metric.name not in table.metrics:
-        yield "metric.name", unknown(spec.metric.name, table.metrics)
+    for metric in spec.metrics:
+        if metric.name not in table.metrics:
+            yield f"{spec.place_of(metric)}.name", unknown(metric.name, table.metrics)
 
 
 def _mistakes_of_setting(spec: StudySpec, table: Table, name: str) -> Iterator[tuple[str, str]]:

@@ -28,6 +28,7 @@ def lines_of(text: str) -> dict[str, int]:
             section = f"{name}.{entries[name]}"
             entries[name] += 1
             found.setdefault(section, number)
+            found.setdefault(name, number)
         elif key := _KEY.match(line):
             name = key.group(1).strip("\"'")
             found.setdefault(f"{section}.{name}" if section else name, number)

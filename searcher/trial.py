@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -13,8 +13,10 @@ import numpy as np
 
 from diagnostics import Finding, Report, Signals, Verdict, diagnose
 from diagnostics.diagnose import give_verdict, run_rules
-from searcher.spec import Metric
+from searcher.figures import STEP_TIME, figures
+from searcher.spec import Metric, Objective
 from searcher.usage import Usage, UsageLog
+from searcher.vectors import Vector
 from trainers.progress import Progress
 
 Facts = dict[str, float | int | str]
@@ -70,16 +72,16 @@ class Reprieve:
 class TrialResult:
     """What one trial gave.
 
-    `value` is the objective: the metric of the evaluation `best` (the last one, if the study says
-    so); for a trial that was doomed or failed, or ended before it was evaluated since it is infeasible, a
-    finite stand-in. `values` maps the evaluations due so
-    far to the objective then; `metrics` names all that was evaluated. `reason` says why the trial
-    ended before its time and is empty when it did not; `detail` is a traceback or a log. `attempts`
-    lists why earlier attempts at it ended. `usage` is what the worker took over time. `reprieves` are
+    `value` is the objective: the metric of the evaluation `best` (the last one, if the study says so); for a
+    trial that was doomed or failed, or ended before it was evaluated since it is infeasible, a finite
+    stand-in. `values` maps the evaluations due so far to the objective then; `metrics` names all that was
+    evaluated. `reason` says why the trial ended before its time and is empty when it did not; `detail` is a
+    traceback or a log. `attempts` lists why earlier attempts at it ended. `usage` is what the worker took over time. `reprieves` are
     stops that were due and were not carried out. `constraints` says of those of the study file by how much
     they are violated, as far as it is known: above 0 they are. `confirms` is the trial of the search that it
     repeats with another seed, None for one of the search itself. `extended` says why it went on beyond its
-    planned epochs; empty when it did not.
+    planned epochs; empty when it did not. In a study with several objectives `objectives` has all of them by
+    name, `value` first, with stand-ins where they are not known; `vectors` is what `values` is, of them all.
     """
 
     number: int
@@ -105,6 +107,8 @@ class TrialResult:
     constraints: Mapping[str, float] = field(default_factory=dict)
     confirms: int | None = None
     extended: str = ""
+    objectives: Mapping[str, float] = field(default_factory=dict)
+    vectors: Mapping[int, Vector] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:
@@ -124,20 +128,16 @@ def searched(results: Iterable[TrialResult]) -> list[TrialResult]:
     return [result for result in results if result.confirms is None]
 
 
-def ranked(metric: Metric, results: Iterable[TrialResult]) -> list[TrialResult]:
+def ranked(metric: Objective, results: Iterable[TrialResult]) -> list[TrialResult]:
     """The trials of the search that were trained to their end, the best first; of equals the one that was
     asked first."""
     completed = [r for r in searched(results) if r.outcome is Outcome.COMPLETED and r.value is not None]
-    sign = 1.0 if metric.goal == "minimize" else -1.0
-    return sorted(completed, key=lambda r: (sign * (r.value or 0.0), r.number))
+    return sorted(completed, key=lambda r: (metric.sign * (r.value or 0.0), r.number))
 
 
 GROWTH = 1.1
 """How much the steps must have grown since the rules were last asked, unless there is a row that is not
 finite: rules look at all rows, and a long training has many messages."""
-
-STEP_TIME = "step_time"
-"""The fact that a trial has at its end: the median of the seconds a step took between two evaluations."""
 
 SIBLINGS = ("train_loss", "val_loss")
 """Metrics of which the best value of the study's other trials is a fact for the last judgement."""
@@ -161,10 +161,21 @@ def row_of(step: int) -> int:
 
 
 class TrialCourse:
-    """What is known of a running trial; every message goes in by `add`."""
+    """What is known of a running trial; every message goes in by `add`.
 
-    def __init__(self, metric: Metric) -> None:
+    The evaluation that counts is that of `metric`; objectives beside it (`further`) are what this evaluation
+    says, or what is known of the trial by its facts and `settings`.
+    """
+
+    def __init__(
+        self,
+        metric: Metric,
+        further: Sequence[Objective] = (),
+        settings: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self._metric = metric
+        self._further = tuple(metric.name for metric in further)
+        self._settings = settings
         self._signals = Signals()
         self._news: list[Signals] = []  # rows that are not yet among the signals
         self._judged_until = 0
@@ -172,6 +183,7 @@ class TrialCourse:
         self.usage = UsageLog()
         self._step_seconds: list[float] = []
         self.values: dict[int, float] = {}
+        self.vectors: dict[int, Vector] = {}  # of all objectives, where there are several
         self.best: Evaluation | None = None
         self.step = 0
         self.epoch = 0.0
@@ -229,6 +241,21 @@ class TrialCourse:
         """The metric of the best (or last) evaluation so far, None when there is none yet."""
         return None if self.best is None else self.best.metrics[self._metric.name]
 
+    @property
+    def objectives(self) -> dict[str, float]:
+        """All objectives as they stand, by name, NaN where one is not known; empty where there is but one."""
+        if not self._further:
+            return {}
+        middle = {STEP_TIME: float(np.median(self._step_seconds))} if self._step_seconds else {}
+        known = figures(self._settings, {**self.facts, **middle}, self.best.metrics if self.best else {})
+        first = math.nan if self.value is None else self.value
+        return {self._metric.name: first, **{name: known.get(name, math.nan) for name in self._further}}
+
+    @property
+    def standing(self) -> Mapping[int, float | Vector]:
+        """By what a pruner judges it: evaluations due -> value, or objectives where there are several."""
+        return self.vectors if self._further else self.values
+
     def judged(self, ended: str, siblings: Mapping[str, Any] = MappingProxyType({})) -> Report:
         """The report on the whole course; `ended` is `finished`, `stopped` or `failed`.
 
@@ -248,10 +275,14 @@ class TrialCourse:
         value = metrics.get(self._metric.name)
         if value is None:
             return
-        if math.isfinite(value) and self._is_the_one(value):
+        told = [value, *(metrics[name] for name in self._further if name in metrics)]
+        if all(map(math.isfinite, told)) and self._is_the_one(value):
             self.best = Evaluation(progress.step, progress.epoch, metrics)
         if self.value is not None:
-            self.values[self._due(progress.epoch)] = self.value
+            due = self._due(progress.epoch)
+            self.values[due] = self.value
+            if self._further:
+                self.vectors[due] = tuple(self.objectives.values())
 
     def _is_worth_a_look(self, progress: Progress) -> bool:
         if progress.step >= GROWTH * self._judged_until:

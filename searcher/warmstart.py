@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optuna.trial import FrozenTrial, create_trial
 
 from searcher.errors import SearcherError
-from searcher.feasibility import amounts, figures
+from searcher.feasibility import amounts
+from searcher.figures import figures
+from searcher.frozen import STATE
 from searcher.identity import MACHINE
 from searcher.policy import constraints_of
 from searcher.settings import settings_of
 from searcher.space import conditions_first, distribution_of, distributions, holds, point_of, value_in
-from searcher.spec import Metric, StudySpec
-from searcher.store import STATE
+from searcher.spec import StudySpec
 from searcher.trial import Outcome, TrialResult
+from searcher.vectors import OBJECTIVES, Vector, to_rows, vectors_in
 from trainers.config import SETTINGS, default_of
 from trainers.errors import SettingError
 
@@ -34,7 +36,8 @@ read every second."""
 class Guide:
     """A finished trial of the earlier study `study`, as it would be in this one: its point and its values.
 
-    `constraints` are what it violates, above 0, or keeps: what it died of, and those of this study.
+    `constraints` are what it violates, above 0, or keeps: what it died of, and those of this study. With
+    several objectives `objectives` are all of them at its end, and `vectors` all of its `values`.
     """
 
     study: str
@@ -44,6 +47,8 @@ class Guide:
     values: Mapping[int, float]
     params: Mapping[str, Any]
     constraints: Mapping[str, float]
+    objectives: tuple[float, ...] = ()
+    vectors: Mapping[int, Vector] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class WarmStart:
                 list(g.values.items()),
                 dict(g.params),
                 dict(g.constraints),
+                *([list(g.objectives), to_rows(g.vectors)] if g.objectives else []),
             ]
             for g in self.guides
         ]
@@ -73,8 +79,8 @@ class WarmStart:
     def from_record(cls, record: Mapping[str, Any]) -> WarmStart:
         """What `to_record` gave."""
         guides = [
-            Guide(study, number, Outcome(outcome), value, dict(values), params, constraints)
-            for study, number, outcome, value, values, params, constraints in record["trials"]
+            Guide(study, number, Outcome(outcome), value, dict(values), params, constraints, *_several(more))
+            for study, number, outcome, value, values, params, constraints, *more in record["trials"]
         ]
         return cls(tuple(guides), tuple(record["notes"]))
 
@@ -127,9 +133,8 @@ def _fitting(
         here = replace(result, constraints=_kept(spec, result))
         constraints = constraints_of(here)
         value = result.value if result.outcome is Outcome.COMPLETED else None
-        found.append(
-            Guide(there.name, result.number, result.outcome, value, result.values, params, constraints)
-        )
+        guide = Guide(there.name, result.number, result.outcome, value, result.values, params, constraints)
+        found.append(replace(guide, objectives=(*result.objectives.values(),), vectors=result.vectors))
     return found, left_out
 
 
@@ -172,7 +177,7 @@ def _kept(spec: StudySpec, result: TrialResult) -> dict[str, float]:
 
 
 def _check_comparable(spec: StudySpec, there: StudySpec) -> None:
-    pairs = (("metric", _words(there.metric), _words(spec.metric)), ("trainer", there.trainer, spec.trainer))
+    pairs = (("metric", _words(there), _words(spec)), ("trainer", there.trainer, spec.trainer))
     for what, before, now in pairs:
         if before != now:
             before, now = (name or "the one that comes along" for name in (before, now))
@@ -182,8 +187,15 @@ def _check_comparable(spec: StudySpec, there: StudySpec) -> None:
             )
 
 
-def _words(metric: Metric) -> str:
-    return f"{metric.name} ({metric.goal}, {metric.of})"
+def _words(spec: StudySpec) -> str:
+    further = (f", {metric.name} ({metric.goal})" for metric in spec.further)
+    return f"{spec.metric.name} ({spec.metric.goal}, {spec.metric.of}){''.join(further)}"
+
+
+def _several(more: Sequence[Any]) -> tuple[tuple[float, ...], dict[int, Vector]]:
+    """What is recorded of an earlier trial of a study with several objectives."""
+    objectives, rows = more or ((), ())
+    return tuple(objectives), vectors_in({OBJECTIVES: rows})
 
 
 def _note(study: str, taken: int, of: int, left_out: Counter[str]) -> str:
@@ -192,10 +204,18 @@ def _note(study: str, taken: int, of: int, left_out: Counter[str]) -> str:
     return f"{note}; left out: {', '.join(reasons)}" if reasons else note
 
 
+def _values(guide: Guide) -> list[float] | None:
+    """What the trial was told with, if it was trained to its end."""
+    if guide.value is None:
+        return None
+    return [*guide.objectives] or [guide.value]
+
+
 def _frozen(guide: Guide, space: Mapping[str, Any]) -> FrozenTrial:
     return create_trial(
         state=STATE[guide.outcome],
-        value=guide.value,
+        values=_values(guide),
+        user_attrs={OBJECTIVES: to_rows(guide.vectors)} if guide.vectors else {},
         params=dict(guide.params),
         distributions=dict(space),
         intermediate_values=dict(guide.values),

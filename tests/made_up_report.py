@@ -6,6 +6,7 @@ It is put together without the code that computes the numbers, so that pages are
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from made_up_study import made_up_study
 
@@ -26,6 +27,7 @@ from searcher.report.observations import (
     Slice,
 )
 from searcher.report.study_report import (
+    Aim,
     AtBound,
     Best,
     Change,
@@ -33,6 +35,8 @@ from searcher.report.study_report import (
     Headline,
     Longer,
     Next,
+    OfFront,
+    Pareto,
     Reproduction,
     Spread,
     StudyReport,
@@ -68,6 +72,23 @@ def made_up_report(trials: int, seed: int = 0) -> StudyReport:
         next=_next(results),
         reproduction=_reproduction(spec),
     )
+
+
+def front_report(trials: int, further: int = 1) -> StudyReport:
+    """The same with so many objectives beside the first one: more of the first costs more of the others."""
+    report = made_up_report(trials)
+    spec, results = made_up_study(trials, 0)
+    names = ["parameters", "step_time", "val_loss"][:further]
+    rows = []
+    for place, result in enumerate(ranked(spec.metric, results)):
+        value = result.value or 0.0
+        told = {name: (1.0 + value) ** (8 + n) * (1 + place % 3) for n, name in enumerate(names)}
+        settings = {name: result.settings[name] for name in result.sampled}
+        objectives = {spec.metric.name: value, **told}
+        rows.append(OfFront(result.number, objectives, result.verdict.value, settings))
+    aims = (Aim(spec.metric.name, "maximize"), *(Aim(name, "minimize") for name in names))
+    text = f"Of {len(rows)} trials every third stands on the front."
+    return replace(report, pareto=Pareto(aims, tuple(rows[::3]), tuple(rows[1::3] + rows[2::3]), text))
 
 
 def empty_report() -> StudyReport:

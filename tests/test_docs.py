@@ -20,7 +20,7 @@ from searcher.cli import main
 from searcher.dispatch import Dispatch
 from searcher.launchers import LAUNCHERS
 from searcher.samplers import PRUNERS, SAMPLERS
-from searcher.spec import Metric, Search, StudySpec, parse_spec
+from searcher.spec import FURTHER, Metric, Search, StudySpec, parse_spec
 from trainers.config import SETTINGS, config_from, default_of
 from trainers.data import DATASETS
 from trainers.data.datasets import FORMATS
@@ -57,7 +57,7 @@ NAMES: dict[str, Iterable[str]] = {
     "data sets": DATASETS,
     "formats": FORMATS,
     "metrics": metric_names("auto"),
-    "keys of a study": StudySpec.model_fields,
+    "keys of a study": [name for name in StudySpec.model_fields if name != FURTHER],
     "keys of [metric]": Metric.model_fields,
     "keys of [search]": Search.model_fields,
     "keys of [dispatch]": Dispatch.model_fields,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from searcher.contest import Contest, FinishedTrial, Judge
+from searcher.contest import Contest, Judge, NeverPrunes
 from searcher.errors import SearcherError
 from searcher.pruning import build_judge
 from searcher.rehearsal.course import AsRecorded, Order, rehearse
@@ -87,20 +87,6 @@ class Rehearsal:
         return {**asdict(self), "aim": {**asdict(self.aim), "metric": self.aim.metric.model_dump()}}
 
 
-class _Never:
-    """Gives nobody up."""
-
-    def end(self, trial: FinishedTrial) -> None: ...
-
-    def forget(self, number: int) -> None: ...
-
-    def should_prune(self, number: int, values: object) -> bool:
-        return False
-
-    def notes(self, number: int) -> dict[str, Any]:
-        return {}
-
-
 def rehearsal_of(
     spec: StudySpec, results: Sequence[TrialResult], noise: float | None, wanted: Wanted
 ) -> Rehearsal:
@@ -108,6 +94,11 @@ def rehearsal_of(
 
     Raises: SearcherError when there is nothing to find, or a sampler or pruner cannot be had.
     """
+    if spec.is_several:
+        raise SearcherError(
+            f"study {spec.name!r} cannot be rehearsed: a rehearsal looks for the best value of one metric, "
+            f"but it has {len(spec.metrics)}: {', '.join(metric.name for metric in spec.metrics)}"
+        )
     recordings = recordings_of(results)
     aim = aim_of(spec, recordings, noise)
     if aim is None:
@@ -116,7 +107,7 @@ def rehearsal_of(
             "trained to its end, so there is no best one to find; run more trials"
         )
     slots = wanted.slots or trials_at_once(results)
-    ends = rehearse(AsRecorded(map(_as_it_was, recordings)), _Never(), slots)
+    ends = rehearse(AsRecorded(map(_as_it_was, recordings)), NeverPrunes(), slots)
     marks = tuple(share * ends[-1].spent for share in SHARES)
     stage = _Stage(spec, recordings, aim, marks, slots, wanted.seeds, wanted.trials or len(recordings))
     rows, notes = _comparison(stage) if _is_open(wanted) else ([_chosen(stage, wanted)], [])
@@ -164,8 +155,6 @@ class _Stage:
         return figures_of(rehearse(order, self._judge(pruner), self.slots), self.aim, self.marks)
 
     def _judge(self, pruner: Named) -> Judge:
-        if pruner.name == "none":
-            return _Never()
         contest = Contest(self.spec.name, self.spec.metric.goal)
         return build_judge(pruner.name, pruner.options, contest)
 

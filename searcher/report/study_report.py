@@ -218,9 +218,39 @@ class Reproduction:
 
 
 @dataclass(frozen=True)
+class Aim:
+    """An objective, and whether it is to `minimize` or to `maximize`."""
+
+    name: str
+    goal: str
+
+
+@dataclass(frozen=True)
+class OfFront:
+    """A trial that was trained to its end, by all objectives: name -> value."""
+
+    trial: int
+    objectives: Mapping[str, float]
+    verdict: str
+    settings: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Pareto:
+    """The trials that no other dominates, the best in the first objective first; the others that were trained
+    to their end; and the front in a sentence."""
+
+    aims: tuple[Aim, ...]
+    front: tuple[OfFront, ...]
+    others: tuple[OfFront, ...]
+    text: str
+
+
+@dataclass(frozen=True)
 class StudyReport:
     """A convergence report, in the order in which it is read. `ended` says why the study ended; empty while
-    it runs. `made_at` is in seconds since 1970; `views` are links to the study's saved views in MLflow."""
+    it runs. `made_at` is in seconds since 1970; `views` are links to the study's saved views in MLflow.
+    `pareto` is there where several objectives count; all else looks at the first of them, `metric`."""
 
     study: str
     question: str
@@ -240,6 +270,7 @@ class StudyReport:
     views: Mapping[str, str] = field(default_factory=dict)
     audit: Audit = field(default_factory=Audit)
     sureness: Sureness = field(default_factory=Sureness)
+    pareto: Pareto | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it: tuples as lists."""

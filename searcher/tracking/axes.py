@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from searcher.spec import Choices, Range, StudySpec
@@ -40,6 +40,7 @@ MOST_KEYS = 40
 """Metrics of an experiment that MLflow's pages handle well."""
 
 MOST_CURVES = MOST_KEYS - len(ONCE) - len(SYSTEM) - 2
+"""Curves that there is room for beside all these, in a study with one objective."""
 
 UNKNOWN_ONSET = -1.0
 """The onset step of a trial without a fatal finding."""
@@ -111,11 +112,24 @@ def _axis(name: str, setting: Range | Choices) -> str:
     return name_in_record(log_name(name) if is_log else name)
 
 
-def admitted(known: Sequence[str], metrics: Sequence[str]) -> list[str]:
-    """The `known` curves and after them those of `metrics`, as long as there is room for them."""
+def objective_names(spec: StudySpec) -> list[str]:
+    """The figures of a study's objectives, the first of them under the name it has in every study."""
+    return ["objective", *(name_in_record(f"objective.{metric.name}") for metric in spec.further)]
+
+
+def curves_first(spec: StudySpec, metrics: Iterable[str]) -> list[str]:
+    """Metrics in the order in which they get curves: the first objective, the others, the rest by name."""
+    there = sorted(metrics)
+    further = [metric.name for metric in spec.further if metric.name in there]
+    return [spec.metric.name, *further, *there]
+
+
+def admitted(known: Sequence[str], metrics: Sequence[str], objectives: int = 1) -> list[str]:
+    """The `known` curves and after them those of `metrics`, as long as there is room for them beside so many
+    objectives."""
     names = list(known)
     for metric in metrics:
-        if metric not in names and len(names) < MOST_CURVES:
+        if metric not in names and len(names) <= MOST_CURVES - objectives:
             names.append(metric)
     return names
 

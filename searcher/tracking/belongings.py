@@ -14,6 +14,7 @@ from searcher.tracking.axes import curve_name
 from searcher.tracking.entries import NUMBER, PARENT
 from searcher.tracking.environment import source_tags
 from searcher.tracking.mlflow_study import MlflowStudy
+from searcher.tracking.objectives import PARETO
 from searcher.verify import RunRecord
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 COMMIT, RUN_NAME = "mlflow.source.git.commit", "mlflow.runName"
 
 OF_RESULT = frozenset(
-    ("first_cause", "reason", "cause", "attempts", "metrics_dropped", "device", "audited", "spared")
-    + ("confirms", "seed", "extended")
+    (
+        *("first_cause", "reason", "cause", "attempts", "metrics_dropped", "device", "audited", "spared"),
+        *("confirms", "seed", "extended", PARETO),
+    )
 )
 """Tags that a trial's result gives, to some trials only."""
 

@@ -13,6 +13,7 @@ from diagnostics.causes import flatten
 from diagnostics.report import to_markdown
 from searcher.colours import VERDICT_COLOUR
 from searcher.feasibility import violated
+from searcher.figures import STEP_TIME
 from searcher.naming import repeat_text
 from searcher.policy import first_cause
 from searcher.records import FINDINGS, SIGNALS, USAGE, is_readable, trial_folder
@@ -29,8 +30,9 @@ from searcher.tracking.axes import (
     value_on_axis,
 )
 from searcher.tracking.data_sets import digests
+from searcher.tracking.objectives import further_objectives, off_front
 from searcher.tracking.usage_curves import usage_curves
-from searcher.trial import STEP_TIME, Outcome, TrialResult
+from searcher.trial import Outcome, TrialResult
 from searcher.verify import NAMELESS, STUDY, Point, RunRecord
 from trainers.config import default_of
 
@@ -81,8 +83,13 @@ def trial_record(spec: StudySpec, result: TrialResult, curves: Sequence[str], ru
         result.number,
         STATUS[result.outcome],
         trial_params(spec, result),
-        {KIND: "trial", NUMBER: str(result.number), **result_tags(result, curves)},
-        once_per_run(result),
+        {
+            KIND: "trial",
+            NUMBER: str(result.number),
+            **result_tags(result, curves),
+            **off_front(spec, result),
+        },
+        {**once_per_run(result), **further_objectives(spec, result)},
         {**trial_curves(result, curves), **usage_curves(result)},
         files,
         digests(spec, result),
@@ -123,7 +130,8 @@ def first_note(spec: StudySpec) -> str:
 def study_params(spec: StudySpec) -> dict[str, str]:
     """What the study is, and stays: its fixed settings, its metric, its space and its seed."""
     space = {f"space.{name}": s.model_dump(exclude_defaults=True) for name, s in spec.space.items()}
-    metric = {"metric": spec.metric.name, "goal": spec.metric.goal}
+    names, goals = zip(*((metric.name, metric.goal) for metric in spec.metrics), strict=True)
+    metric = {"metric": ", ".join(names), "goal": ", ".join(goals)}
     return _cut(in_record({**metric, **spec.train, **space, "search.seed": spec.search.seed}), LONGEST_PARAM)
 
 

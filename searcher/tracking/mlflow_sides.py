@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from searcher.records import SIGNALS, WEIGHTS, is_readable, report_files, trial_folder, with_files
 from searcher.spec import StudySpec
-from searcher.tracking.axes import BEST, FAILURES, admitted, curve_name
+from searcher.tracking.axes import BEST, FAILURES, admitted, curve_name, curves_first
 from searcher.tracking.confirm_tags import confirm_tags
 from searcher.tracking.entries import (
     KIND,
@@ -23,6 +23,7 @@ from searcher.tracking.entries import (
 )
 from searcher.tracking.mlflow_study import REPORT, MlflowStudy, now
 from searcher.tracking.models import MODEL, has_model, names_of_models
+from searcher.tracking.objectives import pareto_tags
 from searcher.tracking.usage_curves import SYSTEM
 from searcher.tracking.views import NAMES, VIEW_TAG, saved_views, state_of, tag_of
 from searcher.trial import Outcome, TrialResult
@@ -88,6 +89,7 @@ class Sides:
         self._with_models = frozenset(truth.with_models())
         self._results = {result.number: result for result in truth.results}
         self._confirmed = confirm_tags(truth.spec.metric, truth.results)
+        self._pareto = {} if truth.alive else pareto_tags(truth.spec, truth.results)
 
     def differences(self) -> list[Difference]:
         """Where the two differ."""
@@ -97,8 +99,9 @@ class Sides:
 
     def curves(self) -> list[str]:
         """The metrics that have curves: those the record names, and as many more as there is room for."""
-        names = sorted({metric for result in self.truth.results for metric in result.metrics})
-        return admitted(self._study.curves, [self.truth.spec.metric.name, *names])
+        names = {metric for result in self.truth.results for metric in result.metrics}
+        spec = self.truth.spec
+        return admitted(self._study.curves, curves_first(spec, names), len(spec.metrics))
 
     def expected(self, number: int) -> RunRecord:
         """What the run of a trial should be, or the study's own."""
@@ -111,7 +114,8 @@ class Sides:
         record, parent = self._trials[number, names], self._study.parent
         own = {PARENT: parent} if parent else {}  # nobody's child while that one lacks
         models = frozenset({MODEL} if number in self._with_models else ())
-        tags = {**record.tags, **own, **self._confirmed.get(number, {})}
+        others = {**self._confirmed.get(number, {}), **self._pareto.get(number, {})}
+        tags = {**record.tags, **own, **others}
         return replace(record, tags=tags, models=models)
 
     def _expected_study(self) -> RunRecord:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from searcher.naming import run_name
 from searcher.records import trial_folder
 from searcher.spec import StudySpec
-from searcher.tracking.axes import admitted, curve_name
+from searcher.tracking.axes import admitted, curve_name, curves_first
 from searcher.tracking.data_sets import data_of
 from searcher.tracking.entries import (
     CURVES,
@@ -123,7 +123,7 @@ class MlflowStudy:
 
     def admit(self, metrics: Iterable[str]) -> list[str]:
         """The metrics that have curves, with those of these that there is room for; the study's own first."""
-        names = admitted(self.curves, [self.spec.metric.name, *sorted(metrics)])
+        names = admitted(self.curves, curves_first(self.spec, metrics), len(self.spec.metrics))
         if names != self.curves:
             self.curves = names
             self.client.set_tag(self.parent, CURVES, json.dumps(names))

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from diagnostics import Signals
@@ -33,6 +34,7 @@ from searcher.tracking.entries import (
 from searcher.tracking.mlflow_store import translated
 from searcher.tracking.mlflow_study import TRIALS, MlflowStudy, begun, curve_points, now, points_of
 from searcher.tracking.models import has_model, log_model, names_of_models
+from searcher.tracking.objectives import pareto_tags
 from searcher.tracking.tracker import Started
 from searcher.tracking.usage_curves import usage_curves
 from searcher.trial import Outcome, TrialResult, row_of
@@ -155,6 +157,7 @@ class MlflowTracker:
                 self.forget(number)
             self._flush()
             log_models(self._study, self._runs, best)
+            self._tag_front()
             last = {NOTE: summary[:LONGEST_TAG], **device_tag(self._devices)}
             self._study.tag(self._study.parent, last)
             self._study.client.set_terminated(self._study.parent, FINISHED)
@@ -199,6 +202,14 @@ class MlflowTracker:
                     self._study.tag(run.info.run_id, tags)
                 self._told[number] = tags
 
+    def _tag_front(self) -> None:
+        """Say of every trial whether it stands on the Pareto front, where there is one."""
+        tags = pareto_tags(self._spec, self._ended)
+        for run in self._study.search(TRIALS) if tags else ():
+            for name, value in tags.get(number_of(run.data.tags), {}).items():
+                if run.data.tags.get(name) != value:
+                    self._study.client.set_tag(run.info.run_id, name, value)
+
     def _flush(self) -> None:
         for child in self._children.values():
             trial = child.trial
@@ -215,12 +226,19 @@ class MlflowTracker:
             yield
 
 
-def rebuild(study: MlflowStudy, result: TrialResult, runs: Path, kept: Belongings = NOTHING) -> RunInfo:
-    """Write the run of a finished trial anew, from its result with its signals.
+def rebuild(
+    study: MlflowStudy,
+    result: TrialResult,
+    runs: Path,
+    kept: Belongings = NOTHING,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> RunInfo:
+    """Write the run of a finished trial anew, from its result with its signals, with `more` tags.
 
     `kept` is what a former run held: it goes along, and where the signals have no row its points stay.
     """
     record = trial_record(study.spec, result, study.admit(result.metrics), runs)
+    record = replace(record, tags={**record.tags, **more})
     tags = {**record.shown, **kept.tags}
     run = study.create(result.number, *begun(result), tags, kept.name)
     try:

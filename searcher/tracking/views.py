@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from searcher.spec import StudySpec
-from searcher.tracking.axes import axes_of, name_in_record, numeric_axes
+from searcher.tracking.axes import axes_of, name_in_record, numeric_axes, objective_names
 
 VIEW_TAG = "mlflow.sharedViewState."
 
@@ -108,9 +108,10 @@ def _with_fewer_axes(state: Mapping[str, Any]) -> dict[str, Any]:
 
 def _by_objective(spec: StudySpec) -> tuple[str, dict[str, Any]]:
     settings = numeric_axes(spec)[:3]
-    plots = [_scatter(("METRIC", "trial"), "objective")]
+    further = objective_names(spec)[1:]
+    plots = [_scatter(("METRIC", name), "objective") for name in (*further, "trial")]
     plots += [_scatter(("PARAM", name), "objective") for name in settings]
-    top = [_parallel(axes_of(spec), ["epochs_used", "objective"])]
+    top = [_parallel(axes_of(spec), ["epochs_used", *further, "objective"])]
     return OBJECTIVE, _state(spec, top, plots, order=("objective", spec.metric.goal == "minimize"))
 
 
@@ -168,7 +169,8 @@ def _state(
     ]
     charts = [*_numbered(wide, ABOVE), *_numbered(small, BELOW)]
     columns = [
-        *(f"metrics.`{name}`" for name in ("objective", "epochs_used", "onset_step", "seconds")),
+        *(f"metrics.`{name}`" for name in (*objective_names(spec), "epochs_used", "onset_step", "seconds")),
+        *(["tags.`pareto`"] if spec.is_several else []),
         *(f"tags.`{name}`" for name in ("verdict", "outcome", "first_cause", "reason")),
         *(f"params.`{name_in_record(name)}`" for name in spec.space),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TextIO
 
@@ -12,7 +12,7 @@ from diagnostics.report import to_dict
 from searcher.confirming import confirmation
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
 from searcher.spec import StudySpec
-from searcher.summary import best_result, sampled_of
+from searcher.summary import best_result, best_results, sampled_of
 from searcher.trial import TrialResult, searched
 
 
@@ -61,6 +61,7 @@ def _data(event: Event) -> dict[str, Any]:
                 "step": course.step,
                 "epoch": course.epoch,
                 "value": course.value,
+                **({"objectives": _known(course.objectives)} if course.objectives else {}),
             }
         case TrialEnded(result, is_best):
             return {"event": "trial_ended", **_result(result), "is_best": is_best}
@@ -79,6 +80,7 @@ def _result(result: TrialResult) -> dict[str, Any]:
         "value": result.value,
         "confirms": result.confirms,
         "extended": result.extended,
+        **({"objectives": dict(result.objectives)} if result.objectives else {}),
         "reason": result.reason,
         "reprieves": [asdict(reprieve) for reprieve in result.reprieves],
         "seconds": result.seconds,
@@ -87,7 +89,7 @@ def _result(result: TrialResult) -> dict[str, Any]:
 
 
 def _best(spec: StudySpec, results: Sequence[TrialResult]) -> dict[str, Any]:
-    best = best_result(spec, results)
+    best, several = best_result(spec, results), spec.is_several
     known = confirmation(spec.metric, results)
     one = None if known is None else known.named
     return {
@@ -97,6 +99,19 @@ def _best(spec: StudySpec, results: Sequence[TrialResult]) -> dict[str, Any]:
         "best_error": None if one is None else one.error,
         "best_chance": None if one is None else one.chance,
         "best_sampled": None if best is None else sampled_of(best),
+        **({"pareto_front": [_of_front(one) for one in best_results(spec, results)]} if several else {}),
+    }
+
+
+def _known(objectives: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in objectives.items()}
+
+
+def _of_front(result: TrialResult) -> dict[str, Any]:
+    return {
+        "trial": result.number,
+        "objectives": dict(result.objectives),
+        "sampled": sampled_of(result),
     }
 
 

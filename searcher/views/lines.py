@@ -8,7 +8,10 @@ from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, Tr
 from searcher.naming import short_settings
 from searcher.summary import done_text
 from searcher.trial import searched
-from searcher.views.text import result_line
+from searcher.views.text import numbers_text, result_line
+
+BEST = {False: "best", True: "on the Pareto front"}
+"""What is said of a trial, by whether the study has several objectives."""
 
 
 class LineView:
@@ -16,6 +19,7 @@ class LineView:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        self._best = BEST[False]
 
     def __enter__(self) -> LineView:
         return self
@@ -25,12 +29,14 @@ class LineView:
 
     def __call__(self, event: Event) -> None:
         """Write one line, or none."""
-        line = _line(event)
+        if isinstance(event, StudyOpened):
+            self._best = BEST[event.spec.is_several]
+        line = _line(event, self._best)
         if line:
             print(line, file=self._out, flush=True)
 
 
-def _line(event: Event) -> str:
+def _line(event: Event, best: str) -> str:
     match event:
         case StudyOpened(spec, slots, results, requeued):
             before = f"; {done_text(results)} are done" if results else ""
@@ -41,10 +47,10 @@ def _line(event: Event) -> str:
             again = "" if repeat is None else f", trial {repeat.of} with seed {repeat.seed}"
             return f"trial {number} begins on {slot}{attempt}{again}: {short_settings(sampled)}"
         case TrialProgressed(number, course, True):
-            value = "-" if course.value is None else f"{course.value:.4g}"
+            value = numbers_text(course.value, course.objectives)
             return f"trial {number} epoch {course.epoch:.3g} of {course.of_epochs:g}: best {value}"
         case TrialEnded(result, is_best):
-            return result_line(result) + (" <- best so far" if is_best else "")
+            return result_line(result) + (f" <- {best} so far" if is_best else "")
         case Noted(text):
             return text
         case StudyLeft(spec, results, why):

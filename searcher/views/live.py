@@ -19,15 +19,19 @@ from rich.text import Text
 from diagnostics import Verdict
 from searcher.budget import share_used, used_device_hours, used_hours
 from searcher.events import Event, Noted, StudyLeft, StudyOpened, TrialEnded, TrialProgressed, TrialStarted
-from searcher.naming import duration, short_settings, short_value
+from searcher.naming import duration, figure_text, short_settings, short_value
 from searcher.policy import first_cause
 from searcher.repeats import Repeat
 from searcher.spec import StudySpec
-from searcher.summary import best_line, done_text, outcome_counts, sampled_of
+from searcher.summary import best_line, best_word, done_text, outcome_counts, sampled_of
 from searcher.trial import Outcome, TrialCourse, TrialResult, searched
 from searcher.views.fitting import Clipped
 from searcher.views.reasons import LINE, cause_word, short_reason
-from searcher.views.text import sparkline, value_text
+from searcher.views.tables import front_table
+from searcher.views.text import sparkline, value_text, values_heading
+
+MOST_OF_FRONT = 6
+"""Trials of a Pareto front that are shown while a study runs."""
 
 LAST_ENDED = 6
 """Finished trials that stay in view."""
@@ -81,7 +85,8 @@ class _Row:
         loss = course.signals.get("loss") or course.signals.get("train_loss")
         self.epoch, self.of_epochs = course.epoch, course.of_epochs
         self.loss = sparkline(loss.values) if loss is not None else ""
-        self.value = "" if course.value is None else short_value(course.value)
+        several = ", ".join(map(figure_text, course.objectives.values()))
+        self.value = "" if course.value is None else several or short_value(course.value)
         self.so_far = "" if course.so_far is Verdict.INCOMPLETE else str(course.so_far)
         warning = first_cause(course.findings)
         let_run = f" ({course.reprieves[-1].why})" if course.reprieves else ""
@@ -151,7 +156,9 @@ class LiveView:
     def _picture(self, spec: StudySpec) -> RenderableType:
         parts = [self._head(spec)]
         if not self._is_left:  # then the best is said below the picture
-            parts.append(Clipped("best  " + best_line(spec, self._results)))
+            parts.append(Clipped(f"{best_word(spec)}  {best_line(spec, self._results)}"))
+            if spec.is_several and any(result.outcome is Outcome.COMPLETED for result in self._results):
+                parts.append(front_table(spec, self._results, MOST_OF_FRONT))
         if self._running:
             parts.append(self._running_table(spec))
         if self._last:
@@ -222,7 +229,8 @@ class LiveView:
         return table
 
     def _value_heading(self, spec: StudySpec) -> str:
-        return spec.metric.name if self._console.width >= WIDE else "value"
+        short = "values" if spec.is_several else "value"
+        return values_heading(spec) if self._console.width >= WIDE else short
 
     def _ended_table(self, spec: StudySpec) -> Table:
         wide = self._console.width >= WIDEST

@@ -9,16 +9,19 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from searcher.audit import audit_line
 from searcher.naming import repeat_text, short_settings, short_value
 from searcher.spec import Choices, StudySpec
 from searcher.summary import (
     Failure,
+    audit_text,
     best_line,
     best_result,
+    best_results,
     best_value,
+    best_word,
     confirm_line,
     failures,
+    front_rows,
     outcome_counts,
     sampled_of,
     verdict_counts,
@@ -26,7 +29,7 @@ from searcher.summary import (
 from searcher.trial import TrialResult, searched
 from searcher.views.fitting import Trimmed
 from searcher.views.reasons import cause_cell, reprieves_text, untold_reason
-from searcher.views.text import value_text
+from searcher.views.text import value_text, values_heading
 
 INDENT = "    "
 """Before settings that stand below their trial."""
@@ -50,14 +53,14 @@ def space_table(spec: StudySpec) -> Table:
 def trials_table(spec: StudySpec, results: Sequence[TrialResult], width: int) -> Text:
     """Every trial in a line: what became of it, what it suffered from, and its settings; where there is no
     room for these, they get a line of their own."""
-    headings = ("trial", "outcome", spec.metric.name, "verdict", "cause @step")
+    headings = ("trial", "outcome", values_heading(spec), "verdict", "cause @step")
     rows = [
         (str(r.number), str(r.outcome), value_text(r), str(r.verdict), cause_cell(r.report)) for r in results
     ]
     settings = [short_settings(sampled_of(result)) for result in results]
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     is_wide = 2 * len(widths) + sum(widths) + max(map(len, settings), default=0) <= width
-    best = best_result(spec, results)
+    best = {result.number for result in best_results(spec, results)}
     text = Text()
     text.append(_row(headings, widths, "settings" if is_wide else ""), style="dim")
     for result, row, line in zip(results, rows, settings, strict=True):
@@ -67,7 +70,7 @@ def trials_table(spec: StudySpec, results: Sequence[TrialResult], width: int) ->
         said = [again, untold_reason(result, 2 * room), reprieves_text(result), result.extended]
         lines = [*said, "" if is_wide else line]
         below = "\n".join(textwrap.indent(_wrapped(each, room), INDENT) for each in lines if each)
-        is_best = best is not None and result.number == best.number
+        is_best = result.number in best
         text.append("\n" + shown, style="bold green" if is_best else "")
         text.append("\n" + below if below else "", style="" if is_best else "dim")
     return text
@@ -85,11 +88,13 @@ def _wrapped(line: str, width: int) -> str:
 def end_of_study(spec: StudySpec, results: Sequence[TrialResult]) -> RenderableType:
     """The best settings, and how many trials ended how."""
     best = best_result(spec, results)
-    first = best_line(spec, results) if best is None else best_value(spec, best, results)
-    parts: list[RenderableType] = [Text(), Text("best: " + first, style="bold")]
+    first = best_value(spec, best, results) if best and not spec.is_several else best_line(spec, results)
+    parts: list[RenderableType] = [Text(), Text(f"{best_word(spec)}: {first}", style="bold")]
     if line := confirm_line(spec, results):
         parts.append(Text(f"confirmed: {line}"))
-    if best is not None:
+    if spec.is_several and best is not None:
+        parts.append(front_table(spec, results))
+    elif best is not None:
         settings = Table.grid(padding=(0, 2))
         for name, value in sampled_of(best).items():
             settings.add_row(f"  {name}", short_value(value))
@@ -106,10 +111,25 @@ def end_of_study(spec: StudySpec, results: Sequence[TrialResult]) -> RenderableT
         parts += [Text(), counts]
         if failed := failures(search):
             parts += [Text(), failures_table(failed)]
-        if line := audit_line(spec.metric, search):
+        if line := audit_text(spec, search):
             parts += [Text(), Text(f"audit: {line}")]
         parts.append(Text())
     return Trimmed(Group(*parts))
+
+
+def front_table(spec: StudySpec, results: Sequence[TrialResult], most: int | None = None) -> Table:
+    """The trials of the Pareto front with their objectives and settings, or the first ones of them."""
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    for heading in ("trial", *(metric.name for metric in spec.metrics)):
+        table.add_column(heading, justify="right", no_wrap=True)
+    one_line = most is not None
+    table.add_column("settings", no_wrap=one_line, overflow="ellipsis" if one_line else "fold")
+    rows = front_rows(spec, results)
+    for row in rows[:most]:
+        table.add_row(*row)
+    if most is not None and len(rows) > most:
+        table.add_row("...", *("" for _ in spec.metrics), f"and {len(rows) - most} more")
+    return table
 
 
 def failures_table(failed: Sequence[Failure]) -> Table:

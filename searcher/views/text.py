@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from diagnostics.evidence.trends import Values, block_medians
-from searcher.naming import repeat_text, short_settings, short_value
+from searcher.naming import figure_text, repeat_text, short_settings, short_value
 from searcher.policy import likely_cause
+from searcher.spec import StudySpec
 from searcher.summary import sampled_of
 from searcher.trial import Outcome, TrialResult
 from searcher.views.reasons import LINE, at_step, kind_of, reprieves_text, short_reason
@@ -26,8 +29,23 @@ def sparkline(values: Values, width: int = 16) -> str:
 
 
 def value_text(result: TrialResult) -> str:
-    """The value that a trial has reached; a dash for those that have none of their own."""
-    return short_value(result.value) if result.has_own_value else "-"
+    """The value that a trial has reached, or all of its objectives; a dash for those that have none of their
+    own."""
+    if not result.has_own_value:
+        return "-"
+    return ", ".join(map(figure_text, result.objectives.values())) or short_value(result.value)
+
+
+def numbers_text(value: float | None, objectives: Mapping[str, float]) -> str:
+    """A value, or all objectives where there are several, to four digits; a dash where there is none."""
+    if value is None:
+        return "-"
+    return ", ".join(map(figure_text, objectives.values())) or f"{value:.4g}"
+
+
+def values_heading(spec: StudySpec) -> str:
+    """What stands above them."""
+    return ", ".join(metric.name for metric in spec.metrics)
 
 
 def result_line(result: TrialResult) -> str:
@@ -37,7 +55,7 @@ def result_line(result: TrialResult) -> str:
         again = repeat_text(result.confirms, result.settings)
         let_run = "; ".join(filter(None, (again, reprieves_text(result))))
         return head + short_reason(result, LINE - len(head)) + (f" ({let_run})" if let_run else "")
-    value = f"{result.value:.4g}" if result.has_own_value else "-"
+    value = numbers_text(result.value, result.objectives) if result.has_own_value else "-"
     cause = likely_cause(result.report)
     why = short_reason(result, LINE) or ("" if cause is None else f"warning: {kind_of(cause)}")
     again = repeat_text(result.confirms, result.settings)

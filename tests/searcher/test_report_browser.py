@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_report import empty_report, made_up_report
+from made_up_report import empty_report, front_report, made_up_report
 
 from searcher.report import write
 
@@ -95,6 +95,15 @@ def test_every_plot_is_drawn_and_nothing_is_wider_than_the_screen(
     assert page.evaluate("document.documentElement.scrollWidth") == size[0]
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 27)"}[scheme]
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize("further", [1, 3])
+def test_a_pareto_front_is_drawn(tmp_path: Path, opened: Open, size: tuple[int, int], further: int) -> None:
+    page = opened(write(front_report(40, further), tmp_path, ["html"])[0], size)
+    assert unseen(page) == []
+    assert page.locator("#front [data-plot]").count() == further
+    assert page.evaluate("document.documentElement.scrollWidth") == size[0]
 
 
 def test_plots_follow_the_theme_while_the_page_is_open(page_file: Path, opened: Open) -> None:

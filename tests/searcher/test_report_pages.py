@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from made_up_report import empty_report, made_up_report
+from made_up_report import empty_report, front_report, made_up_report
 from made_up_study import SPACE, Fails, cliff, made_up_study
 
 from diagnostics import Verdict
@@ -48,6 +48,8 @@ REPORTS = {
     "one-trial": lambda: made_up_report(1),
     "two-trials": lambda: made_up_report(2, seed=5),
     "sixty-trials": lambda: made_up_report(60),
+    "front": lambda: front_report(60),
+    "front-of-four": lambda: front_report(7, further=3),
 }
 
 
@@ -143,11 +145,12 @@ def test_a_wrong_word_in_a_plot_would_be_seen() -> None:
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_page_is_well_formed_and_fetches_nothing(name: str) -> None:
-    read = Read(to_html(REPORTS[name]()))
+    report = REPORTS[name]()
+    read = Read(to_html(report))
     assert read.open == [] and len(read.ids) == len(set(read.ids))
     assert [place for place in read.fetched if not place.startswith(("#", "data:"))] == []
     anchors = [place.removeprefix("#") for place in read.fetched if place.startswith("#")]
-    assert set(anchors) <= set(read.ids) and len(anchors) == 10
+    assert set(anchors) <= set(read.ids) and len(anchors) == len(page_of(report).sections) + 1
     plots = json.loads(read.scripts[0])
     assert sorted(plots["plots"]) == sorted(read.places)
     assert plots["theme"] == list(THEME)
@@ -168,12 +171,13 @@ def test_every_section_is_there_in_its_order_and_says_something(name: str) -> No
     report = REPORTS[name]()
     sections = page_of(report).sections
     assert [section.anchor for section in sections] == [
-        *("summary", "verdicts", "curves", "failures", "matters"),
+        *("summary", *(["front"] if report.pareto else []), "verdicts", "curves", "failures", "matters"),
         *("layers", "convergence", "next", "reproduce"),
     ]
     assert all(section.blocks for section in sections)
     text = to_markdown(report)
-    assert re.findall(r"^## (\d)\. ", text, re.M) == list("123456789")
+    places = [str(place) for place in range(1, len(sections) + 1)]
+    assert re.findall(r"^## (\d+)\. ", text, re.M) == places
     for block in (block for section in sections for block in section.blocks):
         for figure in block.figures if isinstance(block, Figures) else [block]:
             if isinstance(figure, Figure):

@@ -17,6 +17,7 @@ from searcher.report.numbers.headline import headline
 from searcher.report.numbers.layer_maps import layer_maps
 from searcher.report.numbers.matters import matters
 from searcher.report.numbers.next_study import next_study
+from searcher.report.numbers.pareto import pareto
 from searcher.report.numbers.reproduction import reproduction
 from searcher.report.numbers.sureness import spread_of
 from searcher.report.numbers.verdicts import verdicts
@@ -65,6 +66,7 @@ def build(
         views=views or {},
         audit=audit(spec, search),
         sureness=confirmed(spec, results),
+        pareto=pareto(spec, search),
     )
 
 

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from diagnostics import Finding, Series
 from diagnostics.report import shown
+from searcher.fronts import best_first
 from searcher.report.numbers.cases import Case, SignalsOf, cases, own_signals
 from searcher.report.observations import Curves, Example, Line
 from searcher.report.words import significant
 from searcher.spec import StudySpec
-from searcher.trial import TrialResult, ranked
+from searcher.trial import TrialResult
 
 ALL_POINTS = 30_000
 """Points of all trials' losses together: about 0.6 MB of the page (house rule)."""
@@ -78,7 +79,7 @@ def curves(spec: StudySpec, results: Sequence[TrialResult], signals_of: SignalsO
     ]
     best = [
         line
-        for result in ranked(spec.metric, results)[:BEST]
+        for result in best_first(spec.metrics, results)[:BEST]
         for line in _pair(result, signals_of, spec.metric.name)
     ]
     examples = [_example(found[0], signals_of) for found in cases(results, wanted=lambda _: True).values()]

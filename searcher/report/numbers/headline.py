@@ -13,6 +13,7 @@ from searcher.naming import chance_text
 from searcher.policy import likely_cause
 from searcher.report.numbers.confirmed import repeated
 from searcher.report.numbers.next_space import LEFT_OUT
+from searcher.report.numbers.pareto import told_front
 from searcher.report.numbers.regions import ANY
 from searcher.report.numbers.sureness import equals_of
 from searcher.report.observations import FailureMap
@@ -48,7 +49,7 @@ def headline(
     sentences = [_searched(spec, results)]
     if results:
         sentences += [
-            _told_best(spec, best, len(results)),
+            told_front(spec, results) if spec.is_several else _told_best(spec, best, len(results)),
             _told_well(results, well),
             *_told_troubles(troubles, failures),
             _told_next(search, following, is_stuck=best is None and well == 0 and bool(troubles)),

@@ -17,8 +17,10 @@ from functools import reduce
 
 import numpy as np
 
+from searcher.fronts import losses_of
+from searcher.pareto import places
 from searcher.report.numbers.failures import FAILURES
-from searcher.report.numbers.objective import objectives, ranks
+from searcher.report.numbers.objective import Numbers, objectives, ranks
 from searcher.report.numbers.scales import Column, Mask, Scale, columns_of, number_text
 from searcher.report.observations import Condition, Number, Region, Value
 from searcher.report.words import significant
@@ -99,17 +101,29 @@ def evidence_of(spec: StudySpec, results: Sequence[TrialResult], regions: Sequen
     failed = np.array([result.outcome in FAILURES for result in results], dtype=bool)
     values = objectives(spec, results)
     can = ~failed & np.isfinite(values)
+    if spec.is_several:
+        can &= np.array([bool(result.objectives) for result in results], dtype=bool)
     levels = []
     for share in SHARES:
         good = np.zeros(len(results), dtype=bool)
         if can.any():
-            rank = ranks(spec, values[can])
+            rank = _ranks(spec, results, values, can)
             wanted = max(round(share * len(rank)), min(FEWEST_GOOD, len(rank)))
             good[can] = rank >= np.sort(rank)[-wanted]
         levels.append(good)
     rules = tuple(region for region in regions if region.conditions)
     columns = {column.name: column for column in columns_of(spec, results)}
     return Evidence(tuple(levels), failed, rules, tuple(_inside(columns, region) for region in rules))
+
+
+def _ranks(spec: StudySpec, results: Sequence[TrialResult], values: Numbers, can: Mask) -> Numbers:
+    """The ranks of the trials that `can` be good; with several objectives by how many others dominate
+    them.
+    """
+    if not spec.is_several:
+        return ranks(spec, values[can])
+    chosen = [result for result, there in zip(results, can, strict=True) if there]
+    return -places(losses_of(spec.metrics, chosen)).astype(np.float64)
 
 
 def narrowed(column: Column, known: Evidence) -> Narrowed:

@@ -17,7 +17,7 @@ from searcher.report.observations import FailureMap, Value
 from searcher.report.study_report import AtBound, Change, Longer, Next
 from searcher.report.words import counted
 from searcher.spec import StudySpec
-from searcher.summary import best_line, sampled_of
+from searcher.summary import best_line, best_word, sampled_of
 from searcher.trial import TrialResult, ranked, searched
 
 LONGER = 5
@@ -127,7 +127,8 @@ def _comment(change: Change) -> str:
 
 
 def _head(spec: StudySpec, best: str, results: Sequence[TrialResult], known: Evidence, draft: Draft) -> str:
-    begun = f"What to search after {spec.name} ({counted(len(results), 'trial')}; best: {best})."
+    trials = counted(len(results), "trial")
+    begun = f"What to search after {spec.name} ({trials}; {best_word(spec)}: {best})."
     if not known.is_enough:
         why = f"only {counted(known.healthy, 'trial')} did not fail, and ranges are changed from {HEALTHY} on"
     elif not draft.changes:

@@ -31,12 +31,14 @@ def study_file(spec: StudySpec, comments: Comments | None = None) -> str:
     space = {name: _setting(setting) for name, setting in spec.space.items()}
     sections: dict[str, Mapping[str, Any]] = {
         "train": spec.train,
-        "metric": spec.metric.model_dump(exclude_defaults=True),
+        "metric": {} if spec.is_several else spec.metric.model_dump(exclude_defaults=True),
         "space": space,
         "search": _set(spec.search),
         "dispatch": _set(spec.dispatch),
     }
     for section, values in sections.items():
+        if section == "metric" and spec.is_several:
+            lines += [line for metric in spec.metrics for line in _entry("metric", metric.model_dump())]
         if not values:
             continue
         lines += ["", f"[{section}]", *_comment(said.get(section, ""))]
@@ -44,12 +46,14 @@ def study_file(spec: StudySpec, comments: Comments | None = None) -> str:
             lines += _comment(said.get(f"{section}.{name}", ""))
             lines.append(f"{_key(name)} = {toml_value(value)}")
     for point in spec.enqueue:
-        lines += [
-            "",
-            "[[enqueue]]",
-            *(f"{_key(name)} = {toml_value(value)}" for name, value in point.items()),
-        ]
+        lines += _entry("enqueue", point)
     return "\n".join(lines) + "\n"
+
+
+def _entry(section: str, values: Mapping[str, Any]) -> list[str]:
+    """One table of a list of them."""
+    lines = [f"{_key(name)} = {toml_value(value)}" for name, value in values.items()]
+    return ["", f"[[{section}]]", *lines]
 
 
 def toml_value(value: Any) -> str:

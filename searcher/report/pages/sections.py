@@ -22,6 +22,7 @@ from searcher.report.pages.blocks import (
 )
 from searcher.report.pages.curve_figures import all_losses, best_curves, example_figure
 from searcher.report.pages.layer_figures import layer_figures
+from searcher.report.pages.pareto_figures import front_figures, front_table
 from searcher.report.pages.search_figures import course_of_search, verdict_bars
 from searcher.report.pages.setting_figures import failure_rates, importances, interaction_figure, slices
 from searcher.report.pages.sureness_blocks import sureness_blocks
@@ -35,15 +36,8 @@ from searcher.report.pages.tables import (
     troubles_table,
     verdicts_table,
 )
-from searcher.report.study_report import Best, StudyReport
-from searcher.report.words import (
-    counted,
-    day,
-    listed,
-    number,
-    percent,
-    sentence_of,
-)
+from searcher.report.study_report import Best, Pareto, StudyReport
+from searcher.report.words import counted, day, listed, number, percent, sentence_of
 
 SAVED = {
     "pruned": "given up by the pruner",
@@ -67,8 +61,10 @@ MAPS = (
 
 def page_of(report: StudyReport) -> Page:
     """The whole page."""
+    front = (Section("front", "Pareto front", _front(report.pareto)),) if report.pareto else ()
     sections = (
         Section("summary", "In one paragraph", _summary(report)),
+        *front,
         Section("verdicts", "Verdicts", _verdicts(report)),
         Section("curves", "Curves", _curves(report)),
         Section("failures", "Where failures live", _failures(report)),
@@ -80,11 +76,30 @@ def page_of(report: StudyReport) -> Page:
     )
     state = sentence_of(report.ended) if report.ended else "Its budget is not used up."
     facts = (
-        ("Searched for", f"{report.metric}, to {report.goal}"),
+        ("Searched for", "; ".join(f"{name}, to {goal}" for name, goal in _aims(report))),
         ("State", state),
         ("Written", day(report.made_at)),
     )
     return Page(report.study, report.question, facts, sections)
+
+
+def _aims(report: StudyReport) -> list[tuple[str, str]]:
+    if report.pareto is None:
+        return [(report.metric, report.goal)]
+    return [(aim.name, aim.goal) for aim in report.pareto.aims]
+
+
+def _front(pareto: Pareto) -> tuple[Block, ...]:
+    if not pareto.front:
+        return (Text(pareto.text, "note"),)
+    return (Text(pareto.text), front_figures(pareto), front_table(pareto))
+
+
+def _by_first(report: StudyReport) -> list[Block]:
+    """What is said of a section that looks at one objective of several."""
+    if report.pareto is None:
+        return []
+    return [Text(f"This section looks at {report.metric} alone, the first metric of the study.", "note")]
 
 
 def _note(text: str) -> list[Block]:
@@ -104,7 +119,7 @@ def _summary(report: StudyReport) -> tuple[Block, ...]:
         blocks.append(Tiles(_tiles(report)))
     if headline.troubles:
         blocks.append(troubles_table(headline.troubles))
-    if headline.best is not None:
+    if headline.best is not None and report.pareto is None:
         blocks.append(settings_table(headline.best))
         if headline.best.equals:
             equals = f"trial{'s' * (len(headline.best.equals) > 1)} {listed(headline.best.equals)}"
@@ -126,6 +141,9 @@ def _tiles(report: StudyReport) -> tuple[Tile, ...]:
         value = headline.best.value if again is None or again.mean is None else again.mean
         best = Tile(f"Best {report.metric}", number(value), _surety(headline.best, headline.trials))
     well = percent(headline.well, headline.trials)
+    if report.pareto is not None and report.pareto.front:
+        stand = counted(len(report.pareto.front), "trial")
+        best = Tile("Pareto front", stand, f"best {report.metric}: {best.value}")
     return (
         best,
         Tile("Trained well", f"{headline.well} of {headline.trials}", f"{well} of the trials"),
@@ -166,7 +184,8 @@ def _verdicts(report: StudyReport) -> tuple[Block, ...]:
     if saved:
         parts = [f"{duration(seconds)} of trials {SAVED.get(o, o)}" for o, seconds in saved.items()]
         blocks.append(Text(f"Stopping early saved {' and '.join(parts)}."))
-    return (*blocks, *note, *audit_blocks(report.audit))
+    judged = _by_first(report) if report.audit.let_run else []
+    return (*blocks, *note, *audit_blocks(report.audit), *judged)
 
 
 def _curves(report: StudyReport) -> tuple[Block, ...]:
@@ -215,7 +234,8 @@ def _failures(report: StudyReport) -> tuple[Block, ...]:
 
 def _matters(report: StudyReport) -> tuple[Block, ...]:
     matters = report.matters
-    blocks: list[Block] = [importances(matters.importance)] if matters.importance else []
+    blocks = _by_first(report) if matters.slices else []
+    blocks += [importances(matters.importance)] if matters.importance else []
     blocks += _note(matters.note)
     if any(one.points for one in matters.slices):
         blocks.append(slices(matters.slices, report.metric, report.goal))
@@ -233,7 +253,8 @@ def _layers(report: StudyReport) -> tuple[Block, ...]:
 
 def _convergence(report: StudyReport) -> tuple[Block, ...]:
     convergence = report.convergence
-    blocks: list[Block] = [Text(convergence.text)] if convergence.text else []
+    blocks = _by_first(report) if convergence.best else []
+    blocks += [Text(convergence.text)] if convergence.text else []
     if convergence.best:
         blocks.append(course_of_search(convergence, report.metric))
     if convergence.at_bounds:
@@ -268,5 +289,6 @@ def _reproduction(report: StudyReport) -> tuple[Block, ...]:
     blocks: list[Block] = [Code("The command", again.command, "shell")] if again.command else []
     blocks.append(made_with_table(again))
     if again.best_settings:
-        blocks.append(Code("The best settings", again.best_settings, "toml"))
+        which = "The best settings" if report.pareto is None else f"The settings of the best {report.metric}"
+        blocks.append(Code(which, again.best_settings, "toml"))
     return tuple(blocks)
