@@ -72,16 +72,17 @@ class Reprieve:
 class TrialResult:
     """What one trial gave.
 
-    `value` is the objective: the metric of the evaluation `best` (the last one, if the study says so); for a
-    trial that was doomed or failed, or ended before it was evaluated since it is infeasible, a finite
-    stand-in. `values` maps the evaluations due so far to the objective then; `metrics` names all that was
-    evaluated. `reason` says why the trial ended before its time and is empty when it did not; `detail` is a
-    traceback or a log. `attempts` lists why earlier attempts at it ended. `usage` is what the worker took over time. `reprieves` are
-    stops that were due and were not carried out. `constraints` says of those of the study file by how much
-    they are violated, as far as it is known: above 0 they are. `confirms` is the trial of the search that it
-    repeats with another seed, None for one of the search itself. `extended` says why it went on beyond its
-    planned epochs; empty when it did not. In a study with several objectives `objectives` has all of them by
-    name, `value` first, with stand-ins where they are not known; `vectors` is what `values` is, of them all.
+    `value` is the objective: the metric of the evaluation `best` (the last one, if the study says so);
+    for a trial that was doomed or failed, or ended before it was evaluated since it is infeasible, a
+    finite stand-in. `values` maps the evaluations due so far to the objective then; `metrics` names all
+    that was evaluated. `reason` says why the trial ended before its time and is empty when it did not;
+    `detail` is a traceback or a log. `attempts` lists why earlier attempts at it ended. `usage` is what
+    the worker took over time. `reprieves` are stops that were due and were not carried out. `constraints`
+    says of those of the study file by how much they are violated, as far as it is known: above 0 they
+    are. `confirms` is the trial of the search that it repeats with another seed, None for one of the
+    search itself. `extended` says why it went on beyond its planned epochs; empty when it did not. In a
+    study with several objectives `objectives` has all of them by name, `value` first, with stand-ins
+    where they are not known; `vectors` is what `values` is, of them all.
     """
 
     number: int
