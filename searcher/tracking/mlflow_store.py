@@ -13,7 +13,7 @@ import sqlalchemy
 
 from searcher.addresses import hide_passwords
 from searcher.errors import SearcherError, TrackingError
-from searcher.lock import beside
+from searcher.lock import beside, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,7 +22,10 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client of the tracking server or store at `uri`; a fresh store gets its tables."""
+    """A client of the tracking server or store at `uri`; a fresh store gets its tables.
+
+    MLflow keeps stores open by their address: that of a file in the working folder is made one for all folders.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # standard output is the view's
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # standard error is for errors
@@ -32,8 +35,9 @@ def connect(uri: str) -> MlflowClient:
 
     for name in ("alembic", "mlflow"):  # loading mlflow sets its own level
         logging.getLogger(name).setLevel(logging.ERROR)
-    if uri.startswith("sqlite:///"):
-        _create_whole(Path(uri.removeprefix("sqlite:///")))
+    if (database := sqlite_file(uri)) is not None:
+        uri = f"sqlite:///{database.absolute()}"
+        _create_whole(database.absolute())
     if uri.partition(":")[0].partition("+")[0] in DATABASES:
         sqlalchemy.create_engine(uri).connect().close()  # fails at once as well
     return MlflowClient(tracking_uri=uri)

@@ -153,7 +153,7 @@ def test_the_record_in_mlflow_says_who_is_named_and_agrees(run: Any, searcher: C
     results = run(tracking=True, trials=4, confirm=2)
     assert searcher("verify", "own").code == 0, searcher("verify", "own").out
     known = confirmation(make_spec().metric, results)
-    client = MlflowClient(tracking_uri="sqlite:///mlflow.db")
+    client = MlflowClient(tracking_uri=f"sqlite:///{Path.cwd()}/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name("own").experiment_id])
     (study,) = (run for run in runs if run.data.tags["searcher.kind"] == "study")
     trials = {int(run.data.tags["optuna.trial_number"]): run.data for run in runs if run is not study}

@@ -146,7 +146,7 @@ def test_a_trial_that_goes_on_stays_one_trial_and_its_settings_say_so(
             assert result.epochs == 12.0 and "as trial 4 did" in result.extended
     assert "goes on from 6 to 12 epochs" in " ".join(searcher("show", "own").out.split())
     assert searcher("verify", "own").code == 0
-    client = MlflowClient(tracking_uri="sqlite:///mlflow.db")
+    client = MlflowClient(tracking_uri=f"sqlite:///{workplace}/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name("own").experiment_id])
     (run,) = (run for run in runs if run.data.tags.get("optuna.trial_number") == "4")
     assert run.data.tags["extended"] == one.extended and run.data.params["epochs"] == "12"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from searcher.tracking.mlflow_store import connect
 from trainers.progress import Progress
 
 Call = Callable[..., Any]
@@ -68,3 +69,16 @@ def test_a_fresh_record_agrees(
         assert sorted(history) == steps
         if trainer == "twice":
             assert history[15] == pytest.approx(float(run.data.params["x"]) / 3), "the last one counts"
+
+
+def test_a_store_in_the_working_folder_is_that_of_the_folder_it_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        connect("sqlite:///mlflow.db").create_experiment(name)
+    for name in ("one", "other"):
+        monkeypatch.chdir(tmp_path / name)
+        known = {experiment.name for experiment in connect("sqlite:///mlflow.db").search_experiments()}
+        assert known == {"Default", name}
