@@ -287,7 +287,7 @@ def _print_end(spec: Any, results: Any, arguments: argparse.Namespace, tracking:
         uri = "" if tracking == TRACKING else f" --tracking-uri {tracking}"
         looks.append((f"searcher ui {spec.name}{uri}", "compare the trials in MLflow"))
     print("where to look next:")
-    console.print(next_looks(looks))
+    console.print(next_looks(looks, console.width))
 
 
 def _copy(source: Path, target: Path) -> None:

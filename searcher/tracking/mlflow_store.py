@@ -24,7 +24,8 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 def connect(uri: str) -> MlflowClient:
     """A client of the tracking server or store at `uri`; a fresh store gets its tables.
 
-    MLflow keeps stores open by their address: that of a file in the working folder is made one for all folders.
+    MLflow keeps stores open by their address: so that of a file in the working folder is made one that holds
+    in all folders.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # standard output is the view's

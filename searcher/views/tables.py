@@ -34,6 +34,9 @@ from searcher.views.text import value_text, values_heading
 INDENT = "    "
 """Before settings that stand below their trial."""
 
+NARROWEST = 24
+"""Characters a column of sentences has at least: a few words side by side."""
+
 
 def space_table(spec: StudySpec) -> Table:
     """Every searched setting with its range or choices."""
@@ -143,8 +146,11 @@ def failures_table(failed: Sequence[Failure]) -> Table:
     return table
 
 
-def next_looks(commands: Sequence[tuple[str, str]]) -> RenderableType:
-    """Where to look next: commands, and beside them what they show."""
+def next_looks(commands: Sequence[tuple[str, str]], width: int) -> RenderableType:
+    """Where to look next: commands, and beside them what they show; below them where that would be narrow."""
+    longest = max(len(command) for command, _ in commands)
+    if width - longest - len(INDENT) < NARROWEST:
+        return Text("\n".join(f"  {command}\n{INDENT * 2}{what}" for command, what in commands))
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, overflow="fold")
     table.add_column(overflow="fold")

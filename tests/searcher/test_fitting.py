@@ -136,8 +136,15 @@ def test_the_best_is_named_once_at_the_end(make_spec: Make) -> None:
 
 
 def test_where_to_look_next_is_aligned() -> None:
-    lines = drawn(next_looks([("searcher show a", "every trial"), ("searcher ui", "compare")]), 80)
+    looks = [("searcher show a", "every trial"), ("searcher ui", "compare")]
+    lines = drawn(next_looks(looks, 80), 80)
     assert lines[0].index("every") == lines[1].index("compare")
+
+
+def test_where_to_look_next_stands_below_long_commands() -> None:
+    looks = [(f"searcher show a --storage sqlite:///{'far/' * 12}s.db", "every trial"), ("searcher ui", "it")]
+    lines = drawn(next_looks(looks, 80), 80)
+    assert [line.split()[0] for line in lines] == ["searcher", "every", "searcher", "it"]
 
 
 def screen(spec: StudySpec, width: int, *, heard: bool = True) -> list[str]:
