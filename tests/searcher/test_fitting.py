@@ -142,7 +142,7 @@ def test_where_to_look_next_is_aligned() -> None:
 
 
 def test_where_to_look_next_stands_below_long_commands() -> None:
-    looks = [(f"searcher show a --storage sqlite:///{'far/' * 12}s.db", "every trial"), ("searcher ui", "it")]
+    looks = [(f"searcher show a --storage sqlite:///{'far/' * 8}s.db", "every trial"), ("searcher ui", "it")]
     lines = drawn(next_looks(looks, 80), 80)
     assert [line.split()[0] for line in lines] == ["searcher", "every", "searcher", "it"]
 
