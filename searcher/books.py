@@ -86,7 +86,7 @@ class Books:
         return self._used(self._store.begun() if self._store.claims.shared else here, running)
 
     def time_is_up(self, running: Running) -> str:
-        """Which budget of time is used, in words; empty when none is."""
+        """Why nothing more of the search is begun, whatever is left of its trials; empty when it may be."""
         return self._used(0, running)
 
     def is_trainable(self, running: Running) -> bool:

@@ -17,7 +17,6 @@ from searcher.tracking.mlflow_store import translated
 from searcher.tracking.mlflow_study import STUDIES, TRIALS, MlflowStudy, begun, curve_points, now, points_of
 from searcher.tracking.mlflow_tracker import log_models, rebuild
 from searcher.tracking.models import MODEL, copy_model, has_model, models_of, names_of_models
-from searcher.tracking.objectives import PARETO
 from searcher.verify import STUDY, Difference, Mend, RunRecord, missing_points, missing_tags
 
 if TYPE_CHECKING:
@@ -144,8 +143,7 @@ class _Repair:
             ended = int(result.ended_at * 1000)
             old = old or self._last(f"{TRIALS} and tags.`{NUMBER}` = '{number}'", ended)
             with tempfile.TemporaryDirectory() as folder:
-                tags = {k: v for k, v in self._sides.expected(number).tags.items() if k == PARETO}
-                new = rebuild(self._study, result, self._truth.runs, self._of(old, Path(folder)), tags)
+                new = rebuild(self._study, result, self._truth.runs, self._of(old, Path(folder)))
             there = self._sides.look(new.run_id)
             self._study.tag(new.run_id, missing_tags(self._sides.expected(number), there))
             if old is not None:

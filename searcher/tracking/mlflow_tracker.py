@@ -7,7 +7,6 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from diagnostics import Signals
@@ -231,14 +230,12 @@ def rebuild(
     result: TrialResult,
     runs: Path,
     kept: Belongings = NOTHING,
-    more: Mapping[str, str] = MappingProxyType({}),
 ) -> RunInfo:
-    """Write the run of a finished trial anew, from its result with its signals, with `more` tags.
+    """Write the run of a finished trial anew, from its result with its signals.
 
     `kept` is what a former run held: it goes along, and where the signals have no row its points stay.
     """
     record = trial_record(study.spec, result, study.admit(result.metrics), runs)
-    record = replace(record, tags={**record.tags, **more})
     tags = {**record.shown, **kept.tags}
     run = study.create(result.number, *begun(result), tags, kept.name)
     try:

@@ -12,11 +12,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from benchmarks.scale import Simulated
 from diagnostics import Report, Verdict
 from searcher.asking import SHARE, Asking
 from searcher.events import Event, TrialEnded, TrialStarted
 from searcher.launchers.job import Job, Message
-from searcher.launchers.training import run_job
 from searcher.opening import load_study
 from searcher.orders import Order
 from searcher.spec import parse_spec
@@ -33,30 +33,17 @@ def quick(settings: Mapping[str, Any]) -> Iterator[Progress]:
     yield Progress(1, 1.0, 1.0, {"val_loss": settings["x"]})
 
 
-class Slow:
-    """Slots in this process whose trials take some rounds of `poll` each, one more than the one before."""
-
-    notes: tuple[str, ...] = ()
+class Slow(Simulated):
+    """Slots whose trials take some rounds of `poll`, each one more than the one before, and then say all."""
 
     def __init__(self, slots: int) -> None:
-        self.slots = tuple(f"slow:{i}" for i in range(slots))
-        self._running: dict[int, Iterator[Any]] = {}
+        super().__init__(slots)
         self._left: dict[int, int] = {}
-
-    @property
-    def free(self) -> int:
-        """Slots without a trial."""
-        return len(self.slots) - len(self._running)
-
-    def fits(self, job: Job) -> bool:
-        """Whether a slot is free."""
-        return self.free > 0
 
     def launch(self, job: Job) -> str:
         """Begin a trial."""
-        self._running[job.number] = run_job(job)
         self._left[job.number] = ROUNDS + job.number % len(self.slots)
-        return self.slots[len(self._running) - 1]
+        return super().launch(job)
 
     def poll(self, timeout: float) -> list[Message]:
         """What those say that are through."""
@@ -67,14 +54,6 @@ class Slow:
             if self._left[number] <= 0:
                 said += [Message(number, body) for body in self._running.pop(number)]
         return said
-
-    def cancel(self, number: int) -> None:
-        """Hear no more of a trial."""
-        self._running.pop(number, None)
-
-    def close(self) -> None:
-        """Nothing is left behind."""
-        self._running.clear()
 
 
 class Log:
