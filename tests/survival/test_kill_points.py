@@ -62,7 +62,8 @@ def test_a_coordinator_killed_at_any_point_goes_on_as_if_it_had_not_been(
 def test_a_study_of_two_objectives_killed_at_some_points_is_the_one_that_was_not(
     harness: Any, tmp_path: Path, rng: np.random.Generator
 ) -> None:
-    both = '[[metric]]\nname = "val_loss"\n[[metric]]\nname = "width"\n[search]'
+    ends_well = "[[enqueue]]\ndepth = 3\nwidth = 8\n"
+    both = ends_well + '[[metric]]\nname = "val_loss"\n[[metric]]\nname = "width"\n[search]'
     text = own("mixed", numbers(rng), trials=6).replace("[search]", both)
     study = Killed(harness, tmp_path, text.replace("n_startup_trials = 2", "n_startup_trials = 1"))
     assert any(len(trial["values"] or ()) == 2 for trial in study.twin["trials"])
