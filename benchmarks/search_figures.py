@@ -4,7 +4,8 @@ Notation
     best      lowest value up to an epoch of the search; the trivial model's before the first    [epochs]
     floor     lowest value any search of the task has found                                      scalar
     regret    (best - floor) / (trivial - floor): 1 has learnt nothing                           [epochs]
-    target    median over seeds of the best rival's last value
+    median    of best over the seeds, at each epoch                                          [epochs]
+    target    last value of the best rival's median
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ PLACES = 400
 class Figures:
     """One contestant on one task, over seeds.
 
-    `to_target` are the epochs to the best rival's last quality as a share of what that rival needs for it;
-    infinite when it is not reached by half of the seeds.
+    `to_target` are the epochs after which the median search has the best rival's last quality, as a share of
+    what that rival needs for it; infinite when it never has.
     """
 
     name: str
@@ -80,8 +81,9 @@ def figures_of(task: Task, traces: Sequence[Trace]) -> list[Figures]:
         for name in names
     }
     rival = best_rival(curves)
-    target = float(np.median(curves[rival][:, -1]))
-    needed = {name: float(np.median([_first(at, curve, target) for curve in curves[name]])) for name in names}
+    medians = {name: np.median(curve, axis=0) for name, curve in curves.items()}
+    target = float(medians[rival][-1])
+    needed = {name: _first(at, median, target) for name, median in medians.items()}
 
     def one(name: str) -> Figures:
         own = [trace for trace in traces if trace.contestant == name]

@@ -45,5 +45,8 @@ def test_figures_of_known_searches() -> None:
     assert (ours.regret[0], rival.regret[0]) == (0.0, pytest.approx(0.2))
     assert (ours.to_target, rival.to_target) == (0.5, 1.0), "after two epochs of four it had the other's best"
     assert [dead_share(task, trace) for trace in (traces[0], traces[-1])] == [0.25, 0.25]
+    even = [trace for trace in traces if trace.seed < 2]
+    even[-1] = searched("tpe", 1, 0.95, 0.8, 0.6, 0.6)
+    assert figures_of(task, even)[1].to_target == 1.0, "half of its own seeds have the median as their last"
     verdict = compare(task, traces, "tpe")
     assert (verdict.wins, verdict.losses) == (3, 0)
