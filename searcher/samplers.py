@@ -24,6 +24,7 @@ from searcher.options import built
 from searcher.percentiles import Median, Percentile
 from searcher.repeats import repeat_of
 from searcher.rungs import Hyperband, SuccessiveHalving
+from searcher.starts import Start
 
 Space = dict[str, BaseDistribution]
 Options = Mapping[str, Any]
@@ -69,7 +70,8 @@ class SamplerKind:
     """A sampler by name: its class and its defaults, given the seeds and the space.
 
     `joint` says whether, with its options, it may be handed the declared space at once, instead of searching
-    every recorded trial for the settings they have in common; `warm` that it learns from the trials of other
+    every recorded trial for the settings they have in common; `startup` how many trials it draws evenly
+    before it learns, unless `n_startup_trials` says otherwise; `warm` that it learns from the trials of other
     studies; `complete` that it reads trials in state COMPLETE alone, and is shown stopped ones as such;
     `several` that it can search by several objectives, and `stopped` as what it is then shown stopped trials.
     """
@@ -77,6 +79,7 @@ class SamplerKind:
     cls: type[samplers.BaseSampler]
     defaults: Callable[[Seeds, Space], dict[str, Any]] = _own
     joint: Callable[[Options], bool] = lambda options: False
+    startup: int = 0
     warm: bool = False
     complete: bool = False
     several: bool = True
@@ -84,9 +87,9 @@ class SamplerKind:
 
 
 SAMPLERS: dict[str, SamplerKind] = {
-    "tpe": SamplerKind(samplers.TPESampler, joint=_is_one_group, warm=True, stopped=without_values),
-    "gp": SamplerKind(samplers.GPSampler, _beside_random, lambda options: True, warm=True, complete=True),
-    "cma-es": SamplerKind(samplers.CmaEsSampler, _beside_tpe, several=False),
+    "tpe": SamplerKind(samplers.TPESampler, _own, _is_one_group, 10, warm=True, stopped=without_values),
+    "gp": SamplerKind(samplers.GPSampler, _beside_random, lambda options: True, 10, warm=True, complete=True),
+    "cma-es": SamplerKind(samplers.CmaEsSampler, _beside_tpe, startup=1, several=False),
     "random": SamplerKind(samplers.RandomSampler),
     "qmc": SamplerKind(samplers.QMCSampler, _one_sequence),
     "grid": SamplerKind(samplers.GridSampler, _one_order),
@@ -142,12 +145,14 @@ def build_sampler(
     earlier: Sequence[FrozenTrial] = (),
     held: Mapping[str, Any] = MappingProxyType({}),
     several: bool = False,
+    start: Start | None = None,
 ) -> Reproducible:
     """The sampler `name` with its options, reproducible (see `Reproducible`).
 
     `space` holds every setting that is searched, `always` those that no condition switches off; `held` are
     values of others, which all trials have. Trials of `earlier` studies have numbers below 0. With `several`
-    objectives `tpe` samples settings one by one unless it is told otherwise, as Optuna does.
+    objectives `tpe` samples settings one by one unless it is told otherwise, as Optuna does. The first trials
+    are those of `start`.
     """
     kind = SAMPLERS[name]
 
@@ -161,7 +166,7 @@ def build_sampler(
     joint = always if kind.joint(options) and not is_alone else None
     view = foretold if kind.complete else kind.stopped if several else None
     shown = None if view is None else Shown(view)
-    return Reproducible(build, seed, joint, lambda study: History(study, earlier, shown=shown))
+    return Reproducible(build, seed, joint, lambda study: History(study, earlier, shown=shown), start)
 
 
 class Reproducible(samplers.BaseSampler):
@@ -178,11 +183,13 @@ class Reproducible(samplers.BaseSampler):
         seed: int,
         joint: Space | None,
         seen: Callable[[optuna.Study], Any],
+        start: Start | None = None,
     ) -> None:
         self._build = build
         self._seed = seed
         self._joint = joint
         self._seen = seen
+        self._start = start
         self._inner = build(self._seed_of(0))
 
     def __str__(self) -> str:
@@ -200,12 +207,16 @@ class Reproducible(samplers.BaseSampler):
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> Space:
         """The settings that are sampled together."""
+        if self._start is not None and (first := self._first(trial)):
+            return {name: self._start.space[name] for name in first}
         if self._joint is not None:
             return self._joint
         return self._inner.infer_relative_search_space(self._seen(study), trial)
 
     def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: Space) -> dict[str, Any]:
         """Values for the settings that are sampled together."""
+        if first := self._first(trial):
+            return first
         return self._inner.sample_relative(self._seen(study), trial, search_space)
 
     def sample_independent(
@@ -228,6 +239,12 @@ class Reproducible(samplers.BaseSampler):
         except RuntimeError as error:
             if "Study.stop" not in str(error):
                 raise  # else it wishes to stop, having no more points: see `sampling.count_points`
+
+    def _first(self, trial: FrozenTrial) -> dict[str, Any]:
+        """What the trial begins with when it is one of the first; else nothing."""
+        if self._start is None:
+            return {}
+        return self._start.point(trial.number, self._seed_of(trial.number, "start"))
 
     def _seed_of(self, number: int, setting: str = "") -> int:
         words = [self._seed, number, zlib.crc32(setting.encode())]

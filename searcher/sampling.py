@@ -17,6 +17,8 @@ from optuna.trial import FrozenTrial
 from searcher.samplers import SAMPLERS, Reproducible, build_sampler, count_values, grid_values
 from searcher.space import conditions_first, distribution_of, holds, value_in
 from searcher.spec import Conditions, Named, StudySpec
+from searcher.starts import Start, nearest
+from trainers.config import SETTINGS, default_of
 
 AUTO, PARTIAL = "auto", "partial-fixed"
 
@@ -96,13 +98,19 @@ def sampler_of(spec: StudySpec, earlier: Sequence[FrozenTrial] = ()) -> Reproduc
     space = {name: distribution_of(name, spec.space[name]) for name in free}
     always = {name: space[name] for name, when in free.items() if not when}
     seed, several = spec.search.seed, spec.is_several
-    return build_sampler(plan.name, plan.options, seed, space, always, earlier, plan.held, several)
+    start = None if earlier else _start(spec, plan)
+    return build_sampler(plan.name, plan.options, seed, space, always, earlier, plan.held, several, start)
 
 
 def sampler_notes(spec: StudySpec) -> tuple[str, ...]:
     """What a person is told of the sampler when the study starts: what `auto` has chosen, and why."""
     plan = chosen(spec)
-    return (f"sampler: {plan}",) if plan.why else ()
+    notes = (f"sampler: {plan}",) if plan.why else ()
+    start = None if spec.search.warm_start else _start(spec, plan)
+    if start is None:
+        return notes
+    others = f", trials 1 to {start.count - 1} lie around them" if start.count > 1 else ""
+    return (*notes, f"start: trial 0 has the defaults of the training{others}")
 
 
 def count_points(spec: StudySpec) -> int | None:
@@ -115,6 +123,26 @@ def count_points(spec: StudySpec) -> int | None:
     if plan.name == "grid":  # it counts settings that are switched off like any other
         return math.prod(len(choices) for choices in values.values())
     return _count(spec, math.inf)
+
+
+def _start(spec: StudySpec, plan: Chosen) -> Start | None:
+    """The first points of a sampler that would draw its first ones evenly; None where nothing has a default
+    that is known."""
+    count = int(plan.options.get("n_startup_trials", SAMPLERS[plan.name].startup))
+    defaults = _defaults(spec, plan.held)
+    if spec.search.start != "defaults" or not count or not defaults:
+        return None
+    return Start({name: distribution_of(name, spec.space[name]) for name in defaults}, defaults, count)
+
+
+def _defaults(spec: StudySpec, held: Mapping[str, Any]) -> dict[str, Any]:
+    """What the trainer that comes along takes for the settings that are searched, as near as the space has
+    it; of own trainers that is not known."""
+    if spec.trainer is not None:
+        return {}
+    known = {name: default_of(name) for name in _free(spec, held) if name in SETTINGS}
+    found = {name: nearest(distribution_of(name, spec.space[name]), value) for name, value in known.items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _by_rule(spec: StudySpec, held: Mapping[str, Any]) -> tuple[str, str]:

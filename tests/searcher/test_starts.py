@@ -1,0 +1,129 @@
+"""The first trials of a search lie at the defaults of the training, and around them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from searcher.checks import check
+from searcher.sampling import sampler_notes, sampler_of
+from searcher.space import suggest
+from searcher.spec import StudySpec
+from searcher.starts import KEPT, SPREAD, Start, nearest
+
+SPACE = {
+    "learning_rate": {"low": 1e-5, "high": 10.0, "log": True},
+    "batch_size": [16, 32, 64, 128],
+    "dropout": {"low": 0.0, "high": 0.6},
+    "depth": {"low": 2, "high": 8, "step": 2},
+    "init": ["normal", "kaiming_normal"],
+    "init_std": {"low": 0.01, "high": 1.0, "when": {"init": "normal"}},
+}
+DEFAULTS = {"learning_rate": 1e-3, "batch_size": 64, "dropout": 0.0, "depth": 2, "init": "kaiming_normal"}
+
+
+def spec_of(search: dict[str, Any] | None = None, **parts: Any) -> StudySpec:
+    whole = {"sampler": "tpe", "trials": 300, **(search or {})}
+    return StudySpec.model_validate({"name": "first", "space": SPACE, "search": whole, **parts})
+
+
+def points(spec: StudySpec, count: int) -> list[dict[str, Any]]:
+    study = optuna.create_study(sampler=sampler_of(spec))
+    found = []
+    for _ in range(count):
+        trial = study.ask()
+        found.append(dict(suggest(trial, spec).sampled))
+        study.tell(trial, 1.0)
+    return found
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_the_first_trial_has_the_defaults_and_the_next_ones_lie_around_them(sampler: str) -> None:
+    first, *others = points(spec_of({"sampler": sampler}), 10)
+    assert first == DEFAULTS
+    decades = [abs(np.log10(point["learning_rate"]) + 3) for point in others]
+    assert 0.2 < np.mean(decades) < 2 and len({point["learning_rate"] for point in others}) == len(others)
+    assert all((point["init"] == "normal") == ("init_std" in point) for point in others)
+
+
+def test_points_are_spread_as_they_are_said_to_be(rng: np.random.Generator) -> None:
+    space: dict[str, BaseDistribution] = {
+        "rate": FloatDistribution(1e-6, 1.0, log=True),
+        "width": IntDistribution(0, 600),
+        "kind": CategoricalDistribution(["a", "b", "c", "d"]),
+    }
+    start = Start(space, {"rate": 1e-3, "width": 300, "kind": "b"}, 10_000)
+    drawn = [start.point(number, int(rng.integers(2**32))) for number in range(1, 4000)]
+    assert np.std([np.log10(point["rate"]) for point in drawn]) == pytest.approx(6 * SPREAD, rel=0.1)
+    assert np.std([point["width"] for point in drawn]) == pytest.approx(600 * SPREAD, rel=0.1)
+    assert {type(point["width"]) for point in drawn} == {int}
+    share = np.mean([point["kind"] == "b" for point in drawn])
+    assert share == pytest.approx(KEPT + (1 - KEPT) / 4, abs=0.04)
+    assert start.point(10_000, 0) == {}
+
+
+def test_what_no_range_holds_begins_where_it_is_nearest(rng: np.random.Generator) -> None:
+    assert nearest(FloatDistribution(1e-5, 1.0, log=True), 0.0) == 1e-5
+    assert nearest(IntDistribution(1, 9, step=4), 6) == 5
+    assert nearest(CategoricalDistribution([128, 256]), 64) == 128
+    assert nearest(CategoricalDistribution(["a", "b"]), "c") is None
+    assert nearest(CategoricalDistribution([True, False]), 1) is None
+    assert nearest(FloatDistribution(0.0, 1.0), None) is None
+    low, step = int(rng.integers(-5, 5)), int(rng.integers(1, 4))
+    for _ in range(200):
+        whole = IntDistribution(low, low + step * int(rng.integers(0, 9)), step=step)
+        value = nearest(whole, float(rng.normal(0, 20)))
+        assert whole._contains(value) and type(value) is int
+
+
+@pytest.mark.parametrize(
+    ("search", "parts"),
+    [
+        ({"start": "anywhere"}, {}),
+        ({"sampler": "random"}, {}),
+        ({"sampler": {"name": "tpe", "n_startup_trials": 0}}, {}),
+        ({}, {"train": {"trainer": "some.where:train"}}),
+        ({}, {"space": {"own_setting": {"low": 0.0, "high": 1.0}}, "train": {"model": "some.where:build"}}),
+    ],
+)
+def test_where_nothing_is_known_to_start_from_the_sampler_draws(
+    search: dict[str, Any], parts: dict[str, Any]
+) -> None:
+    spec = spec_of(search, **parts)
+    assert not any("start:" in note for note in sampler_notes(spec))
+    assert points(spec, 1)[0] != DEFAULTS
+
+
+def test_a_setting_that_is_held_keeps_its_value_in_the_first_trials_too() -> None:
+    held = {"name": "partial-fixed", "fixed": {"init": "normal"}, "base": "gp"}
+    found = points(spec_of({"sampler": held}), 4)
+    assert [point["init"] for point in found] == ["normal"] * 4
+    assert found[0]["learning_rate"] == 1e-3 and all("init_std" in point for point in found)
+
+
+def test_listed_points_come_first_and_what_they_leave_open_starts_from_the_defaults() -> None:
+    spec = spec_of()
+    study = optuna.create_study(sampler=sampler_of(spec))
+    study.enqueue_trial({"learning_rate": 0.5})
+    assert suggest(study.ask(), spec).sampled == {**DEFAULTS, "learning_rate": 0.5}
+
+
+def test_a_study_that_goes_on_starts_as_the_one_that_was_never_stopped() -> None:
+    spec = spec_of({"seed": 7})
+    whole = points(spec, 6)
+    study = optuna.create_study(sampler=sampler_of(spec))
+    for place in range(6):
+        study.sampler = sampler_of(spec)
+        trial = study.ask()
+        assert suggest(trial, spec).sampled == whole[place]
+        study.tell(trial, 1.0)
+
+
+def test_where_a_search_starts_is_checked() -> None:
+    with pytest.raises(ValueError, match="'defaults' or 'anywhere'"):
+        spec_of({"start": "middle"})
+    check(spec_of({"start": "anywhere"}), "first.toml")
