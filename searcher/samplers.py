@@ -19,7 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 from searcher.contest import Judge
 from searcher.forecasts import Forecast, ForecastPruner
 from searcher.foretold import foretold
-from searcher.history import History, Shown, View, without_values
+from searcher.history import SIGN, History, Shown, View, without_values
+from searcher.narrowing import narrowed
 from searcher.options import built
 from searcher.percentiles import Median, Percentile
 from searcher.repeats import repeat_of
@@ -73,7 +74,8 @@ class SamplerKind:
     every recorded trial for the settings they have in common; `startup` how many trials it draws evenly
     before it learns, unless `n_startup_trials` says otherwise; `warm` that it learns from the trials of other
     studies; `complete` that it reads trials in state COMPLETE alone, and is shown stopped ones as such;
-    `several` that it can search by several objectives, and `stopped` as what it is then shown stopped trials.
+    `several` that it can search by several objectives, and `stopped` as what it is then shown stopped trials;
+    `narrows` that it looks where the good trials are (see `narrowed`).
     """
 
     cls: type[samplers.BaseSampler]
@@ -84,11 +86,14 @@ class SamplerKind:
     complete: bool = False
     several: bool = True
     stopped: View | None = None
+    narrows: bool = False
 
 
 SAMPLERS: dict[str, SamplerKind] = {
     "tpe": SamplerKind(samplers.TPESampler, _own, _is_one_group, 10, warm=True, stopped=without_values),
-    "gp": SamplerKind(samplers.GPSampler, _beside_random, lambda options: True, 10, warm=True, complete=True),
+    "gp": SamplerKind(
+        samplers.GPSampler, _beside_random, lambda options: True, 10, warm=True, complete=True, narrows=True
+    ),
     "cma-es": SamplerKind(samplers.CmaEsSampler, _beside_tpe, startup=1, several=False),
     "random": SamplerKind(samplers.RandomSampler),
     "qmc": SamplerKind(samplers.QMCSampler, _one_sequence),
@@ -166,7 +171,11 @@ def build_sampler(
     joint = always if kind.joint(options) and not is_alone else None
     view = foretold if kind.complete else kind.stopped if several else None
     shown = None if view is None else Shown(view)
-    return Reproducible(build, seed, joint, lambda study: History(study, earlier, shown=shown), start)
+
+    def seen(study: optuna.Study) -> Any:
+        return History(study, earlier, shown=shown)
+
+    return Reproducible(build, seed, joint, seen, start, kind.narrows and not several)
 
 
 class Reproducible(samplers.BaseSampler):
@@ -184,12 +193,14 @@ class Reproducible(samplers.BaseSampler):
         joint: Space | None,
         seen: Callable[[optuna.Study], Any],
         start: Start | None = None,
+        narrows: bool = False,
     ) -> None:
         self._build = build
         self._seed = seed
         self._joint = joint
         self._seen = seen
         self._start = start
+        self._narrows = narrows
         self._inner = build(self._seed_of(0))
 
     def __str__(self) -> str:
@@ -217,7 +228,11 @@ class Reproducible(samplers.BaseSampler):
         """Values for the settings that are sampled together."""
         if first := self._first(trial):
             return first
-        return self._inner.sample_relative(self._seen(study), trial, search_space)
+        seen = self._seen(study)
+        if self._narrows:
+            sign = SIGN[study.directions[0]]
+            search_space = narrowed(search_space, seen.get_trials(deepcopy=False), sign, trial.number)
+        return self._inner.sample_relative(seen, trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
