@@ -38,11 +38,3 @@ def inside(numbers: Numbers, value: float) -> int | float:
         value = low + round((value - low) / step) * step
     value = min(max(value, low), high)
     return int(value) if isinstance(numbers, IntDistribution) else float(value)
-
-
-def part_of(numbers: Numbers, low: float, high: float) -> Numbers:
-    """The range from one z to another, as far as they lie in it."""
-    ends = value_at(numbers, low), value_at(numbers, high)
-    if isinstance(numbers, IntDistribution):
-        return IntDistribution(int(ends[0]), int(ends[1]), log=numbers.log, step=numbers.step)
-    return FloatDistribution(*ends, log=numbers.log, step=numbers.step)

@@ -19,8 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from searcher.contest import Judge
 from searcher.forecasts import Forecast, ForecastPruner
 from searcher.foretold import foretold
-from searcher.history import SIGN, History, Shown, View, without_values
-from searcher.narrowing import narrowed
+from searcher.history import History, Shown, View, without_values
 from searcher.options import built
 from searcher.percentiles import Median, Percentile
 from searcher.repeats import repeat_of
@@ -74,8 +73,7 @@ class SamplerKind:
     every recorded trial for the settings they have in common; `startup` how many trials it draws evenly
     before it learns, unless `n_startup_trials` says otherwise; `warm` that it learns from the trials of other
     studies; `complete` that it reads trials in state COMPLETE alone, and is shown stopped ones as such;
-    `several` that it can search by several objectives, and `stopped` as what it is then shown stopped trials;
-    `narrows` that it looks where the good trials are (see `narrowed`).
+    `several` that it can search by several objectives, and `stopped` as what it is then shown stopped trials.
     """
 
     cls: type[samplers.BaseSampler]
@@ -86,14 +84,11 @@ class SamplerKind:
     complete: bool = False
     several: bool = True
     stopped: View | None = None
-    narrows: bool = False
 
 
 SAMPLERS: dict[str, SamplerKind] = {
     "tpe": SamplerKind(samplers.TPESampler, _own, _is_one_group, 10, warm=True, stopped=without_values),
-    "gp": SamplerKind(
-        samplers.GPSampler, _beside_random, lambda options: True, 10, warm=True, complete=True, narrows=True
-    ),
+    "gp": SamplerKind(samplers.GPSampler, _beside_random, lambda options: True, 10, warm=True, complete=True),
     "cma-es": SamplerKind(samplers.CmaEsSampler, _beside_tpe, startup=1, several=False),
     "random": SamplerKind(samplers.RandomSampler),
     "qmc": SamplerKind(samplers.QMCSampler, _one_sequence),
@@ -175,7 +170,7 @@ def build_sampler(
     def seen(study: optuna.Study) -> Any:
         return History(study, earlier, shown=shown)
 
-    return Reproducible(build, seed, joint, seen, start, kind.narrows and not several)
+    return Reproducible(build, seed, joint, seen, start)
 
 
 class Reproducible(samplers.BaseSampler):
@@ -193,14 +188,12 @@ class Reproducible(samplers.BaseSampler):
         joint: Space | None,
         seen: Callable[[optuna.Study], Any],
         start: Start | None = None,
-        narrows: bool = False,
     ) -> None:
         self._build = build
         self._seed = seed
         self._joint = joint
         self._seen = seen
         self._start = start
-        self._narrows = narrows
         self._inner = build(self._seed_of(0))
 
     def __str__(self) -> str:
@@ -228,11 +221,7 @@ class Reproducible(samplers.BaseSampler):
         """Values for the settings that are sampled together."""
         if first := self._first(trial):
             return first
-        seen = self._seen(study)
-        if self._narrows:
-            sign = SIGN[study.directions[0]]
-            search_space = narrowed(search_space, seen.get_trials(deepcopy=False), sign, trial.number)
-        return self._inner.sample_relative(seen, trial, search_space)
+        return self._inner.sample_relative(self._seen(study), trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
