@@ -113,7 +113,7 @@ class PrunerKind:
     several: bool = False
 
 
-_HALVING = {"min_resource": 1, "reduction_factor": 3}
+_HALVING = {"min_resource": 1}
 
 PRUNERS: dict[str, PrunerKind] = {
     "none": PrunerKind(pruners.NopPruner, several=True),

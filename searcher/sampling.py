@@ -31,6 +31,9 @@ LEARNING = 10
 GP_TRIALS = 250
 """Trials up to which `gp` is chosen: the bound of AutoSampler on OptunaHub."""
 
+CONDITIONAL = 3
+"""At most one setting in so many may have a condition for `gp`, which draws those at random (house rule)."""
+
 GP_SETTINGS = 20
 """Settings up to which `gp` is chosen: "best-suited for optimization over continuous domains of less than 20
 dimensions" (Frazier, A Tutorial on Bayesian Optimization, arXiv:1807.02811)."""
@@ -109,8 +112,8 @@ def sampler_notes(spec: StudySpec) -> tuple[str, ...]:
     start = None if spec.search.warm_start else _start(spec, plan)
     if start is None:
         return notes
-    others = f", trials 1 to {start.count - 1} lie around them" if start.count > 1 else ""
-    return (*notes, f"start: trial 0 has the defaults of the training{others}")
+    others = f", and half of the first {start.count} lie around them" if start.count > 1 else ""
+    return (*notes, f"start: the first trial has the defaults of the training{others}")
 
 
 def count_points(spec: StudySpec) -> int | None:
@@ -129,10 +132,14 @@ def _start(spec: StudySpec, plan: Chosen) -> Start | None:
     """The first points of a sampler that would draw its first ones evenly; None where nothing has a default
     that is known."""
     count = int(plan.options.get("n_startup_trials", SAMPLERS[plan.name].startup))
-    defaults = _defaults(spec, plan.held)
-    if spec.search.start != "defaults" or not count or not defaults:
+    if not count or not _knows_a_start(spec, plan.held):
         return None
+    defaults = _defaults(spec, plan.held)
     return Start({name: distribution_of(name, spec.space[name]) for name in defaults}, defaults, count)
+
+
+def _knows_a_start(spec: StudySpec, held: Mapping[str, Any]) -> bool:
+    return spec.search.start == "defaults" and bool(_defaults(spec, held))
 
 
 def _defaults(spec: StudySpec, held: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,30 +164,32 @@ def _by_rule(spec: StudySpec, held: Mapping[str, Any]) -> tuple[str, str]:
         if points is not None:
             return "brute-force", f"there are {points} points, and {trials} trials try them all"
         at_once = spec.dispatch.slots or 1
-        if trials <= max(LEARNING, at_once):
+        if trials <= max(LEARNING, at_once) and not _knows_a_start(spec, held):
             few = f"{trials} trials are too few to learn from"
             why = few if trials > at_once else "all trials run at once"
             return ("qmc", f"{why}, and it is more even than chance") if plain else ("random", why)
-    return _that_learns(spec, len(free), plain, is_warm)
+    return _that_learns(spec, free, plain, is_warm)
 
 
-def _that_learns(spec: StudySpec, settings: int, plain: bool, is_warm: bool) -> tuple[str, str]:
-    trials = spec.search.trials
+def _that_learns(
+    spec: StudySpec, free: Mapping[str, Conditions], plain: bool, is_warm: bool
+) -> tuple[str, str]:
+    trials, settings = spec.search.trials, len(free)
     many = trials if trials is not None and not is_warm else 0
     if spec.is_several and many >= FRONT_TRIALS:
         name = "nsga-ii" if len(spec.metrics) <= MOST_FOR_CROWDING else "nsga-iii"
         return name, f"there are several metrics, and {FRONT_TRIALS} trials or more"
-    if not plain:
-        if many >= GENETIC_TRIALS:
-            return "nsga-ii", f"tpe would look at up to {trials} trials before each point"
-        return "tpe", "some settings are choices or have conditions"
+    if not plain and many >= GENETIC_TRIALS:
+        return "nsga-ii", f"tpe would look at up to {trials} trials before each point"
+    if sum(bool(when) for when in free.values()) * CONDITIONAL > settings:
+        return "tpe", f"more than one setting in {CONDITIONAL} has a condition"
     if trials is None:
         return "tpe", "the budget does not say how many trials there will be"
     if spec.is_several and len(spec.metrics) > GP_METRICS:
         return "tpe", f"gp takes too long for more than {GP_METRICS} metrics"
     if trials <= GP_TRIALS and settings <= GP_SETTINGS:
-        return "gp", f"there are no more than {GP_TRIALS} trials, and all settings are numbers"
-    if many >= CMA_TRIALS and settings > 1 and not spec.search.constraints and not spec.is_several:
+        return "gp", f"there are no more than {GP_TRIALS} trials and {GP_SETTINGS} settings"
+    if plain and many >= CMA_TRIALS and settings > 1 and not spec.search.constraints and not spec.is_several:
         return "cma-es", f"all settings are numbers, and there are {CMA_TRIALS} trials or more"
     return "tpe", f"there are too many {'trials' if trials > GP_TRIALS else 'settings'} for gp"
 

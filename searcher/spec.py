@@ -149,7 +149,7 @@ def _parsed(texts: list[str]) -> list[str]:
 class Search(_Strict):
     """How points are chosen, and when to stop: the first budget reached ends the study."""
 
-    sampler: Part = Named(name="tpe")
+    sampler: Part = Named(name="auto")
     pruner: Part = Named(name="asha")
     start: Literal["defaults", "anywhere"] = "defaults"  # where the first trials of a sampler that learns lie
     seed: int = Field(default=0, ge=0)

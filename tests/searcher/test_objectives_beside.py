@@ -118,7 +118,7 @@ def spec_of(metrics: int, trials: int | None, **space: Any) -> StudySpec:
         (spec_of(3, 5000), "nsga-ii"),
         (spec_of(4, 5000), "nsga-iii"),
         (spec_of(1, 5000), "cma-es"),
-        (spec_of(2, 8), "qmc"),
+        (spec_of(2, 8), "gp"),
     ],
 )
 def test_auto_follows_its_rule_with_several_metrics(spec: StudySpec, name: str) -> None:

@@ -25,6 +25,7 @@ Make = Callable[..., StudySpec]
 NUMBERS = {"x": {"low": 0.0, "high": 1.0}, "n": {"low": 1, "high": 1000}}
 MIXED = {**NUMBERS, "kind": ["a", "b", "c"]}
 CONDITIONS = {**NUMBERS, "kind": ["a", "b"], "more": {"low": 0.0, "high": 1.0, "when": {"kind": "b"}}}
+MANY_CONDITIONS = {**CONDITIONS, "other": {"low": 0.0, "high": 1.0, "when": {"kind": "a"}}}
 FEW = {
     "kind": ["a", "b", "c"],
     "n": {"low": 1, "high": 4},
@@ -44,22 +45,24 @@ def told(make_spec: Make, search: dict[str, Any], space: Any = NUMBERS, **sectio
     ("space", "search", "name", "why"),
     [
         (FEW, {"trials": 16}, "brute-force", "there are 16 points"),
-        (FEW, {"trials": 15}, "tpe", "choices or have conditions"),
+        (FEW, {"trials": 15}, "gp", "no more than 250 trials and 20 settings"),
         (NUMBERS, {"trials": 10}, "qmc", "10 trials are too few to learn from"),
         (MIXED, {"trials": 10}, "random", "10 trials are too few to learn from"),
-        (MIXED, {"trials": 11}, "tpe", "choices or have conditions"),
-        (CONDITIONS, {"trials": 40}, "tpe", "choices or have conditions"),
+        (MIXED, {"trials": 11}, "gp", "no more than 250 trials"),
+        (MIXED, {"trials": 1000}, "tpe", "too many trials for gp"),
+        (CONDITIONS, {"trials": 40}, "gp", "no more than 250 trials"),
+        (MANY_CONDITIONS, {"trials": 40}, "tpe", "more than one setting in 3 has a condition"),
         (MIXED, {"trials": 10_000}, "nsga-ii", "tpe would look at up to 10000 trials"),
         (NUMBERS, {"trials": 250, "pruner": "none"}, "gp", "no more than 250 trials"),
         (NUMBERS, {"trials": 251, "pruner": "none"}, "tpe", "too many trials for gp"),
         (WIDE, {"trials": 60, "pruner": "none"}, "tpe", "too many settings for gp"),
-        (NUMBERS, {"trials": 60, "pruner": "asha"}, "gp", "all settings are numbers"),
+        (NUMBERS, {"trials": 60, "pruner": "asha"}, "gp", "no more than 250 trials"),
         (NUMBERS, {"trials": 1000}, "cma-es", "1000 trials or more"),
         (NUMBERS, {"trials": 1000, "constraints": ["x <= 1"]}, "tpe", "too many trials for gp"),
         ({"x": NUMBERS["x"]}, {"trials": 1000}, "tpe", "too many trials for gp"),
         (NUMBERS, {"trials": None, "hours": 2.0}, "tpe", "does not say how many trials"),
         (NUMBERS, {"trials": 5, "warm_start": ["early"], "pruner": "none"}, "gp", "no more than 250 trials"),
-        (FEW, {"trials": 50, "warm_start": ["early"]}, "tpe", "choices or have conditions"),
+        (MANY_CONDITIONS, {"trials": 50, "warm_start": ["early"]}, "tpe", "has a condition"),
     ],
 )
 def test_the_rule_of_auto(make_spec: Make, space: Any, search: dict[str, Any], name: str, why: str) -> None:

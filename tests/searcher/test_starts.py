@@ -10,7 +10,7 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from searcher.checks import check
-from searcher.sampling import sampler_notes, sampler_of
+from searcher.sampling import chosen, sampler_notes, sampler_of
 from searcher.space import suggest
 from searcher.spec import StudySpec
 from searcher.starts import EVERY, KEPT, SPREAD, Start, nearest
@@ -121,6 +121,11 @@ def test_a_study_that_goes_on_starts_as_the_one_that_was_never_stopped() -> None
         trial = study.ask()
         assert suggest(trial, spec).sampled == whole[place]
         study.tell(trial, 1.0)
+
+
+@pytest.mark.parametrize(("start", "name"), [("defaults", "gp"), ("anywhere", "random")])
+def test_few_trials_are_drawn_evenly_where_nothing_is_known_to_start_from(start: str, name: str) -> None:
+    assert chosen(spec_of({"sampler": "auto", "trials": 8, "start": start})).name == name
 
 
 def test_where_a_search_starts_is_checked() -> None:
