@@ -20,7 +20,11 @@ from typing import Any
 from benchmarks.search_figures import OURS, Figures, compare, figures_of, is_ours
 from benchmarks.search_runs import RIVALS, TASKS, Trace, run_ours, run_rival
 
-VARIANTS: Mapping[str, Mapping[str, Any]] = {OURS: {}, f"{OURS}:gp": {"sampler": "gp"}}
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    OURS: {},
+    f"{OURS}:anywhere": {"start": "anywhere"},
+    f"{OURS}:tpe": {"sampler": "tpe"},
+}
 """Our search as it is by default, and others of it: the name, and what the study file says then."""
 
 
