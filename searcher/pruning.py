@@ -19,7 +19,30 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from searcher.contest import Contest, FinishedTrial, Judge, NeverPrunes, Value, Values, numbers_of
 from searcher.repeats import without_repeats
 from searcher.samplers import PRUNERS, build_pruner
+from searcher.spec import Named, StudySpec
 from searcher.vectors import vectors_in
+from trainers.config import default_of
+
+FIRST_RUNG = 9
+"""`asha` asks first after so-manieth of a training: before, what is learnt quickly hides what is learnt well,
+and in a training of few steps nothing is learnt at all (house rule)."""
+
+
+def judge_of(spec: StudySpec, pruner: Named) -> Judge:
+    """A pruner for the trials of a study. Raises: ValueError or TypeError for options it refuses."""
+    contest = Contest(spec.name, spec.metric.goal, tuple(metric.goal for metric in spec.further))
+    of_study = {"min_resource": _first_rung(spec)} if pruner.name == "asha" else {}
+    return build_judge(pruner.name, {**of_study, **pruner.options}, contest)
+
+
+def _first_rung(spec: StudySpec) -> int:
+    """Evaluations to the first rung, by those that a training has as far as the study file says."""
+    names = ("epochs", "evaluations_per_epoch")
+    epochs, per_epoch = (spec.fixed.get(name, default_of(name)) for name in names)
+    known = isinstance(epochs, int) and isinstance(per_epoch, int | None)
+    if spec.trainer is not None or not known or not spec.space.keys().isdisjoint(names):
+        return 1
+    return max(1, int(epochs * (per_epoch or 1)) // FIRST_RUNG)
 
 
 def build_judge(name: str, options: Mapping[str, Any], contest: Contest) -> Judge:

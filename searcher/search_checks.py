@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from searcher.confirming import SEED
-from searcher.contest import Contest
 from searcher.extending import EPOCHS
 from searcher.feasibility import known_names
 from searcher.options import option_mistakes
-from searcher.pruning import build_judge
+from searcher.pruning import judge_of
 from searcher.samplers import PRUNERS, SAMPLERS
 from searcher.sampling import AUTO, NAMES, PARTIAL, base_of, chosen, count_points, sampler_of
 from searcher.space import unusable_values
@@ -109,8 +108,7 @@ def _pruner(spec: StudySpec) -> Iterator[str]:
         yield unknown(pruner.name, PRUNERS)
         return
     found = list(option_mistakes(PRUNERS[pruner.name].cls, pruner.options))
-    contest = Contest(spec.name, spec.metric.goal, tuple(metric.goal for metric in spec.further))
-    yield from found or _refused(lambda: build_judge(pruner.name, pruner.options, contest))
+    yield from found or _refused(lambda: judge_of(spec, pruner))
 
 
 def _refused(build: Callable[[], object]) -> Iterator[str]:

@@ -14,12 +14,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from diagnostics.findings import Facts
 from searcher.claims import OWNER, claims_for
-from searcher.contest import Contest, Values
+from searcher.contest import Values
 from searcher.extending import Extension
 from searcher.frozen import ATTEMPTS, RESULT, STATE, reached, result_of
 from searcher.orders import ENDED, ORDER, Order, Orders, orders_of
 from searcher.policy import constraints_of, stand_in
-from searcher.pruning import PruningBoard, build_judge
+from searcher.pruning import PruningBoard, judge_of
 from searcher.records import to_record
 from searcher.repeats import EXTENDED, Recorded, Repeat, begin_repeat, is_after, recorded_repeats, repeat_of
 from searcher.space import Point, check_values, point_of, suggest
@@ -56,9 +56,7 @@ class StudyStore:
 
     @cached_property
     def _board(self) -> PruningBoard:
-        pruner, further = self.spec.search.pruner, tuple(metric.goal for metric in self.spec.further)
-        contest = Contest(self.spec.name, self.spec.metric.goal, further)
-        judge = build_judge(pruner.name, pruner.options, contest)
+        judge = judge_of(self.spec, self.spec.search.pruner)
         return PruningBoard(judge, self._study.get_trials(deepcopy=False))
 
     @contextmanager

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from searcher.contest import Contest, Judge, NeverPrunes
+from searcher.contest import Judge, NeverPrunes
 from searcher.errors import SearcherError
-from searcher.pruning import build_judge
+from searcher.pruning import judge_of
 from searcher.rehearsal.course import AsRecorded, Order, rehearse
 from searcher.rehearsal.figures import Aim, Figures, aim_of, figures_of
 from searcher.rehearsal.points import Proposed
@@ -155,8 +155,7 @@ class _Stage:
         return figures_of(rehearse(order, self._judge(pruner), self.slots), self.aim, self.marks)
 
     def _judge(self, pruner: Named) -> Judge:
-        contest = Contest(self.spec.name, self.spec.metric.goal)
-        return build_judge(pruner.name, pruner.options, contest)
+        return judge_of(self.spec, pruner)
 
 
 def _is_open(wanted: Wanted) -> bool:

@@ -10,8 +10,9 @@ import pytest
 from optuna.trial import TrialState
 
 from searcher.contest import Contest
-from searcher.pruning import PruningBoard, build_judge
+from searcher.pruning import PruningBoard, build_judge, judge_of
 from searcher.samplers import PRUNERS, build_pruner
+from searcher.spec import StudySpec
 
 EVALUATIONS = 9
 OPTIONS = {"patient": {"patience": 2}, "threshold": {"upper": 1.0}, "percentile": {"n_startup_trials": 2}}
@@ -175,3 +176,27 @@ def test_the_notes_of_the_pruner_are_given_back() -> None:
     board.begin(0)
     assert not board.should_prune(0, {1: 0.5})
     assert board.end(0, TrialState.COMPLETE, 0.5) == {"completed_rung_0": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("train", "options", "first"),
+    [
+        ({"epochs": 27}, {}, 3),
+        ({"epochs": 9, "evaluations_per_epoch": 4}, {}, 4),
+        ({"epochs": 8}, {}, 1),
+        ({"epochs": 90}, {"min_resource": 2}, 2),
+        ({"trainer": "some.where:train", "epochs": 90}, {}, 1),
+    ],
+)
+def test_asha_asks_first_after_a_ninth_of_a_training(
+    train: dict[str, Any], options: dict[str, Any], first: int
+) -> None:
+    pruner = {"name": "asha", **options}
+    raw = {"name": "rungs", "train": train, "space": {"dropout": [0.0, 0.5]}}
+    spec = StudySpec.model_validate({**raw, "search": {"trials": 9, "pruner": pruner}})
+    board = PruningBoard(judge_of(spec, spec.search.pruner))
+    for number in range(4):
+        board.begin(number)
+        due, state = walk(board, number, [float(number)] * EVALUATIONS)
+        assert (due, state is TrialState.PRUNED) == ((first, True) if number else (EVALUATIONS, False))
+        board.end(number, state, float(number))
