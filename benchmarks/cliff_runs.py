@@ -105,6 +105,14 @@ def rival_of(name: str) -> str:
     return Arm(ARMS[name].sampler, Way.BOTH, 0, ARMS[name].pruner).name
 
 
+PRUNERS: Mapping[str, Any] = {
+    "asha": {"name": "asha", "min_resource": 1, "reduction_factor": 3},
+    "none": "none",
+}
+"""The pruners of the arms. `asha` lets one trial in three go on, and all first points are drawn from the whole
+space: what is compared are ways to tell of doomed trials, and there have to be many."""
+
+
 @dataclass
 class Course(Trace):
     """A search as it went, and how many of its trials were doomed."""
@@ -114,7 +122,7 @@ class Course(Trace):
 
 def search(world: World, task: Task, trace: Course, arm: Arm) -> None:
     """A search that ends with the task's budget; `trace` takes what it finds."""
-    spec = task.spec(trace.seed, {"sampler": arm.sampler, "pruner": arm.pruner})
+    spec = task.spec(trace.seed, {"sampler": arm.sampler, "pruner": PRUNERS[arm.pruner], "start": "anywhere"})
     run = _Run(world, spec, task, arm)
     meter = Meter(trace, task.budget)
     with contextlib.suppress(Enough):
