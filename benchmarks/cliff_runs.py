@@ -109,8 +109,8 @@ PRUNERS: Mapping[str, Any] = {
     "asha": {"name": "asha", "min_resource": 1, "reduction_factor": 3},
     "none": "none",
 }
-"""The pruners of the arms. `asha` lets one trial in three go on, and all first points are drawn from the whole
-space: what is compared are ways to tell of doomed trials, and there have to be many."""
+"""The pruners of the arms. `asha` lets one trial in three go on, and first points are drawn from everywhere:
+what is compared are ways to tell of doomed trials, and there have to be many."""
 
 
 @dataclass

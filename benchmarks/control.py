@@ -84,7 +84,7 @@ class Bare:
         self._storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 30}})
         sqlalchemy.event.listen(self._storage.engine, "connect", _tune)
         self._storage.engine.dispose()
-        self._pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
+        self._pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1)
 
     def study(self, sampler: BaseSampler) -> optuna.Study:
         """The only study, created or gone on with."""
