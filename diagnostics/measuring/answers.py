@@ -68,7 +68,7 @@ class AnswerWatch(Staying):
                 and answer.is_cpu
                 and (answer.equal(answer) if answer.numel() <= LARGE else _is_free_of_nan(answer))
             ):
-                self.newest = answer  # its loss will tell of infinities
+                self.newest, self.trains = answer, True  # its loss will tell of infinities
             else:
                 self._look(model, args, kwargs, answer)
         except Exception as error:

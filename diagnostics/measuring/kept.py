@@ -62,7 +62,7 @@ class Kept:
         self._lent.pop(name, None)
         if not is_loops:
             return
-        if lends is not False and type(g) is Tensor and g.is_cpu:
+        if lends is not False and type(g) is Tensor and g.is_cpu and not g.is_inference():
             own = g.detach()  # without a graph, and with the version of the loop's tensor
             self.values[name], self._lent[name] = own, (own, own._version)
         if not (lends and name in self._lent):

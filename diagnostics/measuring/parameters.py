@@ -73,7 +73,7 @@ class ParameterProbe:
     def forget(self) -> None:
         """Hooks off and nothing kept."""
         self.detach()
-        self._pair = None
+        self._pair, self._copies = None, Copies()
 
     def state_dict(self) -> dict[str, Any]:
         """What it knows between two steps: the order of the columns, and the first half of a pair."""

@@ -193,6 +193,23 @@ def test_an_optimizer_that_begins_to_change_gradients_past_their_version_loses_o
     assert_as_by_hand(twin, without=(4,))
 
 
+def test_gradients_that_no_backward_made_are_copied() -> None:
+    twin = Twin(sgd)
+    for _ in range(4):
+        x, y = torch.randn(12, 6), torch.randint(CLASSES, (12,))
+        with torch.inference_mode():
+            loss = F.cross_entropy(twin.model(x), y)
+            guesses = [torch.randn_like(p) for p in twin.model.parameters()]
+        for p, guess in zip(twin.model.parameters(), guesses, strict=True):
+            p.grad = guess
+        twin.gradients.append({n: p.grad.clone() for n, p in twin.model.named_parameters()})
+        twin.optimizer.step()
+        twin.weights.append(twin._weights())
+        twin.monitor.step(loss, batch=(x, y))
+    assert_as_by_hand(twin)
+    assert not twin.monitor._probe.parameters._pair[0].is_lent
+
+
 def test_gradients_with_a_graph_are_not_kept_alive_by_it() -> None:
     w = torch.randn(3, requires_grad=True)
     g = torch.autograd.grad(w.pow(3).sum(), w, create_graph=True)[0]
