@@ -136,7 +136,7 @@ def views_of_one_bucket(twin: Twin) -> None:
     if not hasattr(twin, "bucket"):
         twin.bucket = torch.zeros(sum(p.numel() for p in twin.model.parameters()))  # type: ignore[attr-defined]
     twin.bucket.data.zero_()
-    parts = twin.bucket.split([p.numel() for p in twin.model.parameters()])
+    parts = twin.bucket.data.split([p.numel() for p in twin.model.parameters()])
     for p, part in zip(twin.model.parameters(), parts, strict=True):
         p.grad = part.view(p.shape)
 
@@ -190,6 +190,29 @@ def test_an_optimizer_that_begins_to_change_gradients_past_their_version_loses_o
                 lambda optimizer, args, kwargs: [p.grad.data.mul_(0.5) for p in twin.model.parameters()]
             )
         twin.step(new_ones)
+    assert_as_by_hand(twin, without=(4,))
+
+
+def test_gradients_that_are_turned_around_in_place_are_seen_to_be_others() -> None:
+    twin = Twin(sgd)
+    for count in range(6):
+        if count == 3:
+            twin.optimizer.register_step_post_hook(
+                lambda optimizer, args, kwargs: [p.grad.neg_() for p in twin.model.parameters()]
+            )
+        twin.step(new_ones)
+    assert_as_by_hand(twin, without=(4,))
+
+
+def test_gradients_of_one_norm_in_one_place_are_seen_to_be_others() -> None:
+    def to_one(p: Tensor) -> None:
+        p.grad.data.div_(p.grad.norm())
+
+    twin = Twin(sgd)
+    for p in twin.model.parameters():
+        p.register_post_accumulate_grad_hook(to_one)
+    for count in range(7):
+        twin.step(new_ones if count < 3 else views_of_one_bucket)
     assert_as_by_hand(twin, without=(4,))
 
 
