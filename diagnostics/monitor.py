@@ -60,6 +60,7 @@ class Monitor:
         facts: Facts | None = None,
     ) -> None:
         self._optimizers = several_optimizers(optimizer)
+        self._first = self._optimizers[0]
         check_model(model, task, num_classes)
         self._cadence = cadence_of(preset) if cadence is None else cadence
         self._guard = Guard()
@@ -111,11 +112,14 @@ class Monitor:
         Raises: TypeError when the loss is no number, ValueError when it is more than one.
         """
         answers, step = self._answers, self._step
-        value = loss.item() if type(loss) is Tensor and loss.is_cpu and not loss.ndim else one_number(loss)
-        if type(value) is not float or not isfinite(value) or answers.suspects:
+        try:
+            value = loss.item() if type(loss) is Tensor and loss.is_cpu else one_number(loss)
+        except RuntimeError:
+            value = one_number(loss)  # it says what is wrong
+        if type(value) is not float or value - value != 0 or answers.suspects:  # infinity less itself is NaN
             value = self._looked_at(one_number(value), batch)
         answers.newest = None
-        rate = self._optimizers[0].param_groups[0].get("lr")
+        rate = self._first.param_groups[0].get("lr")
         if type(rate) is Tensor:
             rate = held(rate)
         if grad_norm is not None:
@@ -267,7 +271,8 @@ class Monitor:
             answers = sites.first_tensor(self._probe.replay(*_arguments(batch)))
         row = self._probe.take()
         if whole:
-            self._recorder.facts = {**self._probe.facts(), **self._recorder.facts}  # of the first row
+            if "head" not in self._recorder.facts:  # of the first row
+                self._recorder.facts = {**self._probe.facts(), **self._recorder.facts}
             row["train_mode"] = float(self._answers.trains)
             row |= answer_row(loss, answers, parts(part)[1], self._task)
             if batch is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, is_grad_enabled, nn
-from torch.compiler import is_compiling
+from torch.compiler import is_compiling, is_dynamo_compiling
 
 from diagnostics.measuring import measures, sites
 from diagnostics.measuring.batch import parts
@@ -57,23 +57,23 @@ class AnswerWatch(Staying):
     def __call__(self, model: nn.Module, args: Any, kwargs: Any, answer: Any) -> None:
         """A forward pass has ended."""
         try:
-            if is_compiling():  # asked first: what compiled code has looked at must not change under it
+            if is_dynamo_compiling():  # asked first: what compiled code has looked at may not change below
                 return
             if (
                 self._is_brief
                 and type(answer) is Tensor
+                and answer.requires_grad
                 and model.training
-                and is_grad_enabled()
                 and self.newest is None
                 and answer.is_cpu
-                and answer.numel() <= FEW
-                and _is_free_of_nan(answer)
+                and (answer.equal(answer) if answer.numel() <= LARGE else _is_free_of_nan(answer))
             ):
                 self.newest, self.trains = answer, True  # its loss will tell of infinities
             else:
                 self._look(model, args, kwargs, answer)
         except Exception as error:
-            self._guard.note("answers of the model", error)
+            if not sites.is_transformed():  # where a tensor has no numbers to look at
+                self._guard.note("answers of the model", error)
 
     def expect(self, *, row: bool) -> None:
         """A row is taken of the next step, or not: then a quick look is enough in a settled training."""
@@ -128,6 +128,8 @@ class AnswerWatch(Staying):
         self._answers = self.newest = None
 
     def _look(self, model: nn.Module, args: Any, kwargs: Any, answer: Any) -> None:
+        if is_compiling():  # as a graph is, that is exported
+            return
         if not is_grad_enabled():
             self._passes[model.training] += 1
             return
@@ -179,12 +181,10 @@ def width_of(answers: Tensor | None, target: Tensor | None) -> int | None:
 
 
 def _is_free_of_nan(answers: Tensor) -> bool:
-    try:
-        if answers.numel() > LARGE and not math.isnan(answers.sum().item()):
-            return True
-        return answers.equal(answers)  # of infinities of both signs the sum is NaN as well
-    except RuntimeError:  # inside a transform
+    """Whether none is NaN, of numbers so few that this is looked at by itself."""
+    if answers.numel() > FEW:
         return False
+    return not math.isnan(answers.sum().item()) or answers.equal(answers)  # infinities of both signs: NaN
 
 
 def _is_finite(answers: Tensor) -> bool:

@@ -57,7 +57,8 @@ class BatchWatch:
         self._counts, self._moments = state["counts"], state["moments"]
 
     def _classes_of(self, y: Tensor, width: int | None) -> Row:
-        labels = y.flatten() if y.is_floating_point() else y.flatten().long()
+        y = y if y.ndim == 1 else y.flatten()
+        labels = y if y.is_floating_point() else y.long()
         low, high = torch.aminmax(labels)
         row: Row = {"y_bad": _bad(labels), "y_min": Made(finite, low), "y_max": Made(finite, high)}
         classes = self._classes or (max(width, 2) if width else None)
@@ -68,8 +69,9 @@ class BatchWatch:
         fits = known is not None and known.shape == counts.shape
         self._counts = counts + (known.to(counts.device) if known is not None and fits else 0)
         both = torch.stack([counts, self._counts])
-        (n, all_n), (seen, all_seen) = both.sum(dim=1), (both > 0).sum(dim=1)
-        entropy, of_all = torch.special.entr(both / both.sum(dim=1, keepdim=True)).sum(dim=1)
+        sums = both.sum(dim=1, keepdim=True)
+        (n, all_n), (seen, all_seen) = sums, both.count_nonzero(dim=1)
+        entropy, of_all = torch.special.entr(both / sums).sum(dim=1)
         return row | {
             "y_entropy": Made(_entropy, entropy, n),
             "y_classes": seen,

@@ -25,6 +25,8 @@ Row = dict[str, Figure | dict[str, Figure]]
 class Made:
     """A number that the host makes of other figures: `make` takes one number for each of them."""
 
+    __slots__ = ("make", "of")
+
     def __init__(self, make: Callable[..., float], *of: Figure) -> None:
         self.make = make
         self.of = of
@@ -34,17 +36,17 @@ class Made:
 
 
 class Packed:
-    """Figures in order; the tensors among them are one vector, which is copied when somebody asks."""
+    """Figures in order; those on a device are one vector there, which is copied when somebody asks."""
 
     def __init__(self, figures: list[Figure]) -> None:
         tensors: list[Tensor] = []
         places: dict[int, int] = {}
         self._plans = [_plan(figure, tensors, places) for figure in figures]
-        self.vector = _together(tensors)
+        self.parts = _together(tensors)  # what the figures are made of, each number once
 
     def tolist(self) -> list[float]:
         """The numbers, on the host."""
-        numbers = self.vector.tolist()
+        numbers = self.parts if isinstance(self.parts, list) else self.parts.tolist()
         return [_number(plan, numbers) for plan in self._plans]
 
 
@@ -118,10 +120,9 @@ def _number(plan: Any, numbers: list[float]) -> float:
     return float(make(*[_number(part, numbers) for part in of]))
 
 
-def _together(tensors: list[Tensor]) -> Tensor:
+def _together(tensors: list[Tensor]) -> list[float] | Tensor:
+    """The numbers on the host, at once; with one on a device all of them, as a vector there."""
     elsewhere = next((x.device for x in tensors if not x.is_cpu), None)
-    if elsewhere is not None:
-        tensors = [x.to(elsewhere) for x in tensors]
-    return (
-        torch.stack([x.reshape(()) if x.ndim else x for x in tensors]).float() if tensors else torch.zeros(0)
-    )
+    if elsewhere is None:
+        return [x.item() for x in tensors]
+    return torch.stack([x.to(elsewhere).reshape(()) for x in tensors]).float()

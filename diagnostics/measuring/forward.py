@@ -42,7 +42,7 @@ class ForwardProbe:
         ]
         self._handles: list[RemovableHandle] = []
         self._found: dict[str, dict[str, list[Figure]]] = defaultdict(lambda: defaultdict(list))
-        self._fired: dict[str, Tensor] = {}
+        self._fired: dict[str, Tensor] = {}  # how often, by unit
         self._samples: dict[str, int] = defaultdict(int)
         self._before: tuple[str, torch.Size] | None = None
         self._convolved = False  # by the newest layer: then the second axis counts the units
@@ -172,12 +172,10 @@ class ForwardProbe:
             self._found["slope_share"][name].append(measures.slope_share(kind, a))
         firings = measures.firings(a, 1 if self._convolved and a.ndim > 2 else -1)
         self._found["zero_share"][name].append(Made(_missing_share, firings.sum(), a.numel()))
-        fired = firings > 0
         known = self._fired.get(name)
-        if known is not None and known.shape == fired.shape:
-            fired = fired | known.to(fired.device)
-        self._fired[name] = fired
-        places = a.numel() // max(1, len(a) * len(fired))
+        fits = known is not None and known.shape == firings.shape
+        self._fired[name] = firings + known.to(firings.device) if known is not None and fits else firings
+        places = a.numel() // max(1, len(a) * len(firings))
         self._samples[name] += len(a) * max(1, min(PLACES, places))
 
     def _look_at_norm(self, name: str, module: nn.Module, x: Tensor | None, out: Tensor) -> None:
@@ -197,7 +195,9 @@ class ForwardProbe:
         if not full or any(self._samples[name] < WINDOW for name in full):
             return {}
         units: Columns = {name: float(len(self._fired[name])) for name in full}
-        shares: Columns = {name: Made(_missing_share, self._fired[name].sum(), units[name]) for name in full}
+        shares: Columns = {
+            name: Made(_missing_share, self._fired[name].count_nonzero(), units[name]) for name in full
+        }
         for name in full:
             del self._fired[name], self._samples[name]
         return {"dead_share": shares, "site_units": units}

@@ -12,7 +12,7 @@ Every function here has a slow, obvious twin in the tests.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -77,14 +77,16 @@ def dots(vectors: Sequence[Sequence[Tensor]], pairs: Sequence[tuple[int, int]]) 
     return [Made(added, *some) for some in products]
 
 
-def row_spreads(matrices: Sequence[Tensor]) -> list[Figure]:
+def row_spreads(matrices: Iterable[Tensor]) -> list[Figure]:
     """How much the rows of each matrix differ: ||w - mean row|| / ||w|| over its first `ROWS` rows.
 
     0 when all are equal.
     """
-    rows = [first_rows(w).flatten(1).float() for w in matrices]
-    found = norms([*rows, *[some - some.mean(dim=0) for some in rows]])
-    return [Made(_spread, *both) for both in zip(found[len(rows) :], found[: len(rows)], strict=True)]
+    found: list[Figure] = []
+    for w in matrices:  # one by one: so there is one large difference at a time in memory
+        some = first_rows(w).float()
+        found.append(Made(_spread, length(some - some.mean(dim=0)), length(some)))
+    return found
 
 
 def mean_and_spread(x: Tensor) -> tuple[Figure, Figure]:
@@ -145,9 +147,10 @@ def plain_loss(y: Tensor, target: Tensor, task: str) -> Tensor | None:
         return None
     if y.shape[axis] == 1:  # whole numbers for a single answer: there is no second class to choose
         return _yes_or_no(y, target)
-    logs, wanted = y.float().log_softmax(dim=axis).movedim(axis, 1), target.long()
-    usable = (wanted >= 0) & (wanted < y.shape[axis])
-    return nn.functional.nll_loss(logs, torch.where(usable, wanted, IGNORED), ignore_index=IGNORED)
+    wanted = target.long()
+    usable = wanted == wanted.clamp(0, y.shape[axis] - 1)
+    y = y.float() if axis == 1 else y.float().movedim(axis, 1)
+    return nn.functional.cross_entropy(y, torch.where(usable, wanted, IGNORED), ignore_index=IGNORED)
 
 
 def _yes_or_no(y: Tensor, target: Tensor) -> Tensor:
@@ -162,20 +165,24 @@ def answer_figures(y: Tensor, centred: bool, axis: int | None = None) -> dict[st
     `axis` counts the outputs; without it, as `unit_axis` says. The spread is over the samples, as a root
     mean square over the outputs.
     """
-    some = first_rows(y).float()
-    some = some.movedim(unit_axis(some) if axis is None else axis, -1) if some.ndim > 1 else some[:, None]
-    rows = some.reshape(len(some), -1, some.shape[-1])
-    free = rows - rows.mean(dim=-1, keepdim=True) if centred and rows.shape[-1] > 1 else rows
+    rows = first_rows(y).float()
+    if rows.ndim == 1:
+        rows = rows[:, None]
+    axis = unit_axis(rows) if axis is None else axis
+    if axis < rows.ndim - 1:
+        rows = rows.movedim(axis, -1)
+    width = rows.shape[-1]
+    sums = rows.sum(dim=-1, keepdim=True)
+    free = rows - sums / width if centred and width > 1 else rows
     apart = free - free.mean(dim=0)
     low, high = torch.aminmax(rows)
-    sums = rows.sum(dim=-1) - 1
     return {
         "answer_spread": root_mean_square(apart),
         "answer_scale": root_mean_square(free),
         "answer_min": low,
         "answer_max": high,
-        "answer_sum_gap": Made(quotient, torch.linalg.vector_norm(sums, ord=1), sums.numel()),
-        "answer_width": float(rows.shape[-1]),
+        "answer_sum_gap": Made(quotient, torch.linalg.vector_norm(sums - 1, ord=1), sums.numel()),
+        "answer_width": float(width),
     }
 
 

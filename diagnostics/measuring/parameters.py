@@ -20,8 +20,9 @@ from torch.utils.hooks import RemovableHandle
 from diagnostics.measuring import measures, sites
 from diagnostics.measuring.figures import Figure, Made, Row, average, root_of_squares
 from diagnostics.measuring.hooks import Guard, Hook
+from diagnostics.measuring.kept import Columns, Copies, Kept
 
-Columns = dict[str, Tensor]
+Figures = dict[str, Figure]
 
 
 class ParameterProbe:
@@ -40,8 +41,12 @@ class ParameterProbe:
         self._whole = False
         self._seen: set[int] = set()  # the optimizers that have made their step
         self._before: Columns = {}
-        self._gradients: Columns = {}
-        self._pair: tuple[Columns, Columns] | None = None  # g and u of the step before
+        self._copies = Copies()
+        self._lends: bool | None = None  # whether the loop makes new gradients at every step; None: not known
+        self._gradients = Kept()
+        self._norms: dict[str, Figures] = {"weight": {}, "grad": {}}
+        self._spreads: dict[str, Figures] = {"weight": {}, "grad": {}}
+        self._pair: tuple[Kept, Columns] | None = None  # g and u of the step before
         self._shared: Row = {}
 
     @property
@@ -63,24 +68,33 @@ class ParameterProbe:
             handle.remove()
         self._handles.clear()
         self._seen.clear()
-        self._before, self._gradients = {}, {}
+        self._start()
 
     def forget(self) -> None:
         """Hooks off and nothing kept."""
         self.detach()
-        self._pair = None
+        self._pair, self._copies = None, Copies()
 
     def state_dict(self) -> dict[str, Any]:
         """What it knows between two steps: the order of the columns, and the first half of a pair."""
-        return {"names": list(self._all), "pair": self._pair}
+        pair = None
+        if self._pair is not None:
+            g, u = self._pair[0].copies(), self._pair[1]
+            pair = (g, {name: x.clone() for name, x in u.items()})
+        return {"names": list(self._all), "pair": pair}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave. Raises: KeyError for a parameter that the model lacks."""
         self._all = {name: self._all[name] for name in state["names"]}
         self._pair = None
         if state["pair"] is not None:
-            g, u = ({n: x.to(self._all[n].device) for n, x in part.items()} for part in state["pair"])
-            self._pair = (g, u)
+            g, u = (
+                {name: x.to(self._all[name].device, copy=True) for name, x in part.items()}
+                for part in state["pair"]
+            )
+            kept = Kept()
+            kept.values = g
+            self._pair = (kept, u)
 
     def order(self, modules: Sequence[str]) -> None:
         """From now on the columns follow these modules; parameters of others come last."""
@@ -101,23 +115,34 @@ class ParameterProbe:
         Those of the pair are among them when there was one. None of the step itself when no optimizer
         has moved, as under a gradient scaler that skips it.
         """
-        row, self._shared, self._pair = self._shared, {}, None
+        row, self._shared = self._shared, {}
+        if self._pair is not None:
+            self._copies.give_back(self._pair[1])
+            self._pair = None
         if not (self._whole and self._seen and self._all):
             return row
         with torch.no_grad():
-            w = {name: self._before.get(name, p) for name, p in self._all.items()}
-            row |= self._spreads(w)
-            row |= self._norms(w, normalised)
-        self._pair = (self._gradients, {n: self._before[n] for n in self._gradients if n in self._before})
-        self._gradients, self._before = {}, {}
+            self._look_at("weight", {name: p for name, p in self._all.items() if name not in self._before})
+            row |= self._spread_row()
+            row |= self._norm_row(normalised)
+        g = self._gradients
+        self._pair = (g, {name: self._before[name] for name in g.values if name in self._before})
+        self._start()
         return row
+
+    def _start(self) -> None:
+        """Nothing is known of a step."""
+        self._before, self._gradients = {}, Kept()
+        for figures in (self._norms, self._spreads):
+            figures["weight"], figures["grad"] = {}, {}
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._whole and id(optimizer) not in self._seen:
             held = _held(optimizer)
             with torch.no_grad():
-                new = {name: p.clone() for name, p in self._all.items() if id(p) in held}
-            self._before = new | self._before
+                w = {n: p for n, p in self._all.items() if id(p) in held and n not in self._before}
+                self._before |= {name: self._copies.copy(name, p) for name, p in w.items()}
+                self._look_at("weight", w)
         if not _closure(args, kwargs):
             self._take_gradients(optimizer)
 
@@ -126,6 +151,7 @@ class ParameterProbe:
             self._take_gradients(optimizer)
 
     def _take_gradients(self, optimizer: Optimizer) -> None:
+        """Norms now, before the optimizer can change them; what a pair needs is kept."""
         held, scale = _held(optimizer), _scale(optimizer)
         with torch.no_grad():
             g = {
@@ -134,61 +160,76 @@ class ParameterProbe:
                 if p.grad is not None and id(p) in held
             }
             if self._pair is not None:
-                self._shared |= _pair_figures(*self._pair, g)
+                self._close_pair(*self._pair, g)
             if self._whole and id(optimizer) not in self._seen:
-                self._gradients |= {name: values.clone() for name, values in g.items()}
+                self._look_at("grad", g)
+                for name, x in g.items():
+                    own = x is self._all[name].grad
+                    norm = self._norms["grad"][name]
+                    self._gradients.add(name, x, norm, is_loops=own, lends=self._lends)
                 self._seen.add(id(optimizer))
 
-    def _norms(self, w: Columns, normalised: Sequence[str]) -> Row:
+    def _close_pair(self, old: Kept, u: Columns, new: Columns) -> None:
+        """What the gradients of two successive steps say about each other and about the step between them.
+
+        Nothing where the loop has changed the old ones, which it had never done before.
+        """
+        names = [name for name in old.values if name in new and name in u]
+        if not names:
+            return
+        vectors = [[source[name] for name in names] for source in (old.values, new, u)]
+        square, dot, first, next_square, second = measures.dots(
+            vectors, [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2)]
+        )
+        if old.is_lent:
+            self._lends = self._lends is not False and old.is_left_alone(new, square, names)
+            if old.needs_loan and not self._lends:
+                self._shared, self._pair = {}, None
+                return
+        self._shared |= {
+            "grad_dot": dot,
+            "grad_square": Made(average, square, next_square),
+            "overshoot": Made(_overshoot, first, second),
+        }
+
+    def _look_at(self, kind: str, tensors: Mapping[str, Tensor]) -> None:
+        """Norms of weights or gradients, and how much the rows of matrices differ; one row alone cannot."""
+        matrices = [name for name, x in tensors.items() if x.ndim >= 2 and len(x) > 1]
+        self._norms[kind] |= zip(tensors, measures.norms([*tensors.values()]), strict=True)
+        spreads = measures.row_spreads([tensors[name] for name in matrices])
+        self._spreads[kind] |= zip(matrices, spreads, strict=True)
+
+    def _norm_row(self, normalised: Sequence[str]) -> Row:
         """Norms of weights, gradients and updates: per matrix, per vector and over all.
 
         The copies of the weights become the updates on the way.
         """
-        g, u, names = self._gradients, self._before, list(w)
-        found = measures.norms([*w.values(), *g.values()])
-        before, of_g = dict(zip(names, found, strict=False)), dict(zip(g, found[len(names) :], strict=True))
+        u, w = self._before, self._norms["weight"]
+        matrices = [name for name, p in self._all.items() if p.ndim >= 2]
+        vectors = [name for name, p in self._all.items() if p.ndim < 2]
+        turned = [name for name in matrices if _owner(name) in normalised]
         if u:  # an optimizer may hold none of these parameters
             torch._foreach_sub_(list(u.values()), [self._all[name] for name in u])
-        of_u = dict(zip(u, measures.norms(list(u.values())), strict=True))
-        nothing: dict[str, Figure] = dict.fromkeys(names, 0.0)
-        kinds = {"weight": nothing | before, "update": nothing | of_u, "grad": nothing | of_g}
+        found = measures.norms([*u.values(), *(self._all[name] for name in turned)])
+        of_u: Figures = dict(zip(u, found, strict=False))
         row: Row = {}
-        for kind, columns in kinds.items():
-            row[f"{kind}_norm"] = {name: x for name, x in columns.items() if self._all[name].ndim >= 2}
-            row[f"vector_{kind}_norm"] = {name: x for name, x in columns.items() if self._all[name].ndim < 2}
-            row[f"total_{kind}_norm"] = Made(root_of_squares, *columns.values())
-        turned = [name for name in names if self._all[name].ndim >= 2 and _owner(name) in normalised]
-        after = measures.norms([self._all[name] for name in turned])
+        for kind, norms in (("weight", w), ("update", of_u), ("grad", self._norms["grad"])):
+            row[f"{kind}_norm"] = {name: norms.get(name, 0.0) for name in matrices}
+            row[f"vector_{kind}_norm"] = {name: norms.get(name, 0.0) for name in vectors}
+            row[f"total_{kind}_norm"] = Made(root_of_squares, *norms.values())
         row["rotation"] = {
-            name: Made(measures.rotation, kinds["weight"][name], new, kinds["update"][name])
-            for name, new in zip(turned, after, strict=True)
+            name: Made(measures.rotation, w[name], new, of_u.get(name, 0.0))
+            for name, new in zip(turned, found[len(u) :], strict=True)
         }
         return row
 
-    def _spreads(self, w: Columns) -> Row:
-        """How much the rows of every matrix, and of its gradient, differ; one row alone cannot."""
-        matrices = [name for name in w if w[name].ndim >= 2 and len(w[name]) > 1]
-        g = {name: self._gradients[name] for name in matrices if name in self._gradients}
-        found = measures.row_spreads([*(w[name] for name in matrices), *g.values()])
-        of_g = dict(zip(g, found[len(matrices) :], strict=True))
+    def _spread_row(self) -> Row:
+        w, g = self._spreads["weight"], self._spreads["grad"]
+        matrices = [name for name in self._all if name in w]
         return {
-            "row_spread": dict(zip(matrices, found, strict=False)),
-            "grad_row_spread": {name: of_g.get(name, 0.0) for name in matrices},
+            "row_spread": {name: w[name] for name in matrices},
+            "grad_row_spread": {name: g.get(name, 0.0) for name in matrices},
         }
-
-
-def _pair_figures(old: Columns, u: Columns, new: Columns) -> Row:
-    """What the gradients of two successive steps say about each other and about the step between them."""
-    names = [name for name in old if name in new and name in u]
-    if not names:
-        return {}
-    vectors = [[source[name] for name in names] for source in (old, new, u)]
-    square, dot, first, next_square, second = measures.dots(vectors, [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2)])
-    return {
-        "grad_dot": dot,
-        "grad_square": Made(average, square, next_square),
-        "overshoot": Made(_overshoot, first, second),
-    }
 
 
 def _overshoot(first: float, second: float) -> float:

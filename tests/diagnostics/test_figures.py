@@ -44,7 +44,7 @@ def test_a_row_comes_to_the_host_as_it_is() -> None:
     expected = [a, 4.0, b, 1.0, c - b, a - 2.0 - (b - c), 5.0, 7.0, 0.5]
     assert packed.tolist() == pytest.approx(expected, rel=1e-6)
     assert float(nested) == pytest.approx(a - 2.0 - (b - c), rel=1e-6)
-    assert len(packed.vector) == 6, "what several figures are made of is copied once"
+    assert len(packed.parts) == 6, "what several figures are made of is copied once"
 
 
 def test_a_row_of_known_numbers_needs_no_tensor() -> None:
