@@ -47,8 +47,10 @@ def main() -> None:
     traces = _known(given.file)
     for name in tasks:
         own = [trace for trace in traces if trace.task == name]
-        if own:
+        if any(not is_ours(trace.contestant) for trace in own):
             print(table(name, own), end="\n\n")
+        elif own:
+            print(f"{name}: no rival is in {given.file} yet, and there is nothing to compare with")
 
 
 def _run(task: str, contestant: str, seed: int, file: Path) -> None:
