@@ -222,4 +222,4 @@ def test_coordinators_of_a_study_are_guided_by_the_same_earlier_trials(storage: 
     first = open_study(parse_spec(warm, "test"), storage)
     told_trials.train(early)
     second = open_study(parse_spec(warm, "test"), storage)
-    assert first.notes == second.notes and "3 of 3 finished trials" in first.notes[0]
+    assert first.notes == second.notes and "3 of 3 finished trials" in first.notes[-1]
