@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import mean
 
 from benchmarks.search_runs import TASKS, Task
 from searcher.audit import BEST_SHARE, audited, spared
@@ -28,7 +29,7 @@ EVERYTHING = {"sampler": "random", "pruner": "none", "start": "anywhere", "audit
 
 
 @dataclass
-class Watched:
+class AuditedStudy:
     """One study in which all stops were audited, as counts; `wrong` says by which finding, and its place."""
 
     task: str
@@ -36,7 +37,7 @@ class Watched:
     trials: int = 0
     completed: int = 0
     due: int = 0  # stops that would have been carried out
-    saved: float = 0.0  # share of all epochs that they would have saved
+    saved: float = 0.0  # share of the epochs of all trials that they would have saved
     spared: int = 0
     wrong: list[str] = field(default_factory=list)
 
@@ -46,7 +47,7 @@ class Watched:
         return max(1, self.completed // BEST_SHARE)
 
 
-def watch(name: str, task: Task, seed: int, trials: int) -> Watched:
+def audit_study(name: str, task: Task, seed: int, trials: int) -> AuditedStudy:
     """Run a study of so many trials to the end of each."""
     spec = task.spec(seed, {**EVERYTHING, "trials": trials})
     with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +55,7 @@ def watch(name: str, task: Task, seed: int, trials: int) -> Watched:
         run_study(spec, Places(url, None, Path(folder) / "runs", report=False), lambda event: None)
         results = load_study(spec.name, url).results()
     due = audited(spec.metric, results)
-    return Watched(
+    return AuditedStudy(
         name,
         seed,
         trials=len(results),
@@ -85,19 +86,19 @@ def _run(name: str, task: Task, seed: int, trials: int, file: Path) -> None:
     if any((one.task, one.seed) == (name, seed) for one in _known(file)):
         return
     began = time.perf_counter()
-    found = watch(name, task, seed, trials)
+    found = audit_study(name, task, seed, trials)
     with file.open("a", encoding="utf-8") as out:
         out.write(json.dumps(asdict(found)) + "\n")
     print(f"{name}, seed {seed}: {time.perf_counter() - began:.0f} s", flush=True)
 
 
-def _known(file: Path) -> list[Watched]:
+def _known(file: Path) -> list[AuditedStudy]:
     if not file.exists():
         return []
-    return [Watched(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+    return [AuditedStudy(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-def table(found: Iterable[Watched]) -> str:
+def table(found: Iterable[AuditedStudy]) -> str:
     """The counts of every task and of all, in Markdown."""
     studies = list(found)
     lines = [
@@ -109,10 +110,10 @@ def table(found: Iterable[Watched]) -> str:
     return "\n".join([*lines, _line("all", studies)])
 
 
-def _line(name: str, studies: list[Watched]) -> str:
+def _line(name: str, studies: list[AuditedStudy]) -> str:
     wrong, best = [text for one in studies for text in one.wrong], sum(one.best for one in studies)
     counts = [sum(values) for values in zip(*((s.trials, s.completed, s.due) for s in studies), strict=True)]
-    saved = sum(one.saved * one.trials for one in studies) / max(counts[0], 1)
+    saved = mean(one.saved for one in studies)
     which = f" ({', '.join(wrong)})" if wrong else ""
     cells = [*counts, f"{saved:.1%}", sum(one.spared for one in studies), f"{len(wrong)}{which}"]
     return f"| {name} | {' | '.join(map(str, cells))} | {len(wrong)} of {best} = {len(wrong) / best:.1%} |"

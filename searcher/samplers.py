@@ -65,6 +65,10 @@ def _is_one_group(options: Options) -> bool:
     return options.get("multivariate", True) and not options.get("group", False)
 
 
+LEARNING = 10
+"""Trials after which `tpe` and `gp` begin to learn: Optuna's default."""
+
+
 @dataclass(frozen=True)
 class SamplerKind:
     """A sampler by name: its class and its defaults, given the seeds and the space.
@@ -87,8 +91,10 @@ class SamplerKind:
 
 
 SAMPLERS: dict[str, SamplerKind] = {
-    "tpe": SamplerKind(samplers.TPESampler, _own, _is_one_group, 10, warm=True, stopped=without_values),
-    "gp": SamplerKind(samplers.GPSampler, _beside_random, lambda options: True, 10, warm=True, complete=True),
+    "tpe": SamplerKind(samplers.TPESampler, _own, _is_one_group, LEARNING, warm=True, stopped=without_values),
+    "gp": SamplerKind(
+        samplers.GPSampler, _beside_random, lambda options: True, LEARNING, warm=True, complete=True
+    ),
     "cma-es": SamplerKind(samplers.CmaEsSampler, _beside_tpe, startup=1, several=False),
     "random": SamplerKind(samplers.RandomSampler),
     "qmc": SamplerKind(samplers.QMCSampler, _one_sequence),
@@ -159,7 +165,8 @@ def build_sampler(
     def build(trial_seed: int) -> samplers.BaseSampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            base = kind.cls(**{**kind.defaults(Seeds(seed, trial_seed), space), **built(options)})
+            startup = {"n_startup_trials": kind.startup} if kind.startup else {}
+            base = kind.cls(**{**startup, **kind.defaults(Seeds(seed, trial_seed), space), **built(options)})
             return samplers.PartialFixedSampler(dict(held), base) if held else base
 
     is_alone = several and name == "tpe" and not options.get("multivariate", False)

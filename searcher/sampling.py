@@ -14,7 +14,7 @@ from typing import Any
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial
 
-from searcher.samplers import SAMPLERS, Reproducible, build_sampler, count_values, grid_values
+from searcher.samplers import LEARNING, SAMPLERS, Reproducible, build_sampler, count_values, grid_values
 from searcher.space import conditions_first, distribution_of, holds, value_in
 from searcher.spec import Conditions, Named, StudySpec
 from searcher.starts import Start, nearest
@@ -24,9 +24,6 @@ AUTO, PARTIAL = "auto", "partial-fixed"
 
 NAMES = (*SAMPLERS, AUTO, PARTIAL)
 """What a study file may name as its sampler."""
-
-LEARNING = 10
-"""Trials after which `tpe` and `gp` begin to learn: before, they draw at random (their default in Optuna)."""
 
 GP_TRIALS = 250
 """Trials up to which `gp` is chosen: the bound of AutoSampler on OptunaHub."""
@@ -101,7 +98,7 @@ def sampler_of(spec: StudySpec, earlier: Sequence[FrozenTrial] = ()) -> Reproduc
     space = {name: distribution_of(name, spec.space[name]) for name in free}
     always = {name: space[name] for name, when in free.items() if not when}
     seed, several = spec.search.seed, spec.is_several
-    start = None if earlier else _start(spec, plan)
+    start = _start(spec, plan)
     return build_sampler(plan.name, plan.options, seed, space, always, earlier, plan.held, several, start)
 
 
@@ -109,7 +106,7 @@ def sampler_notes(spec: StudySpec) -> tuple[str, ...]:
     """What a person is told of the sampler when the study starts: what `auto` has chosen, and why."""
     plan = chosen(spec)
     notes = (f"sampler: {plan}",) if plan.why else ()
-    start = None if spec.search.warm_start else _start(spec, plan)
+    start = _start(spec, plan)
     if start is None:
         return notes
     others = f", and half of the first {start.count} lie around them" if start.count > 1 else ""
@@ -129,23 +126,20 @@ def count_points(spec: StudySpec) -> int | None:
 
 
 def _start(spec: StudySpec, plan: Chosen) -> Start | None:
-    """The first points of a sampler that would draw its first ones evenly; None where nothing has a default
-    that is known."""
+    """The first points of a sampler that would draw its first ones evenly; None where there is nothing to
+    start from."""
     count = int(plan.options.get("n_startup_trials", SAMPLERS[plan.name].startup))
-    if not count or not _knows_a_start(spec, plan.held):
+    defaults = _to_start_from(spec, plan.held)
+    if not count or not defaults:
         return None
-    defaults = _defaults(spec, plan.held)
     return Start({name: distribution_of(name, spec.space[name]) for name in defaults}, defaults, count)
 
 
-def _knows_a_start(spec: StudySpec, held: Mapping[str, Any]) -> bool:
-    return spec.search.start == "defaults" and bool(_defaults(spec, held))
-
-
-def _defaults(spec: StudySpec, held: Mapping[str, Any]) -> dict[str, Any]:
+def _to_start_from(spec: StudySpec, held: Mapping[str, Any]) -> dict[str, Any]:
     """What the trainer that comes along takes for the settings that are searched, as near as the space has
-    it; of own trainers that is not known."""
-    if spec.trainer is not None:
+    it; of own trainers that is not known. Nothing where the study is to start elsewhere, as with a warm
+    start."""
+    if spec.trainer is not None or spec.search.start != "defaults" or spec.search.warm_start:
         return {}
     known = {name: default_of(name) for name in _free(spec, held) if name in SETTINGS}
     found = {name: nearest(distribution_of(name, spec.space[name]), value) for name, value in known.items()}
@@ -164,7 +158,7 @@ def _by_rule(spec: StudySpec, held: Mapping[str, Any]) -> tuple[str, str]:
         if points is not None:
             return "brute-force", f"there are {points} points, and {trials} trials try them all"
         at_once = spec.dispatch.slots or 1
-        if trials <= max(LEARNING, at_once) and not _knows_a_start(spec, held):
+        if trials <= max(LEARNING, at_once) and not _to_start_from(spec, held):
             few = f"{trials} trials are too few to learn from"
             why = few if trials > at_once else "all trials run at once"
             return ("qmc", f"{why}, and it is more even than chance") if plain else ("random", why)

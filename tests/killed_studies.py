@@ -28,6 +28,11 @@ STUDY += SPACE + "{space}\n"
 
 BETA = "beta = { low = 0.0, high = 1.0, when = { width = 8 } }"
 
+FOUR_EPOCHS = """data = "digits"
+max_samples = 200
+epochs = 4
+batch_size = 32"""
+
 DIGITS = """data = "digits"
 max_samples = 240
 epochs = 2

@@ -10,7 +10,7 @@ from optuna.pruners import NopPruner
 
 from benchmarks.search_figures import compare, dead_share, figures_of
 from benchmarks.search_runs import TASKS, Task, Trace, run_ours, run_rival
-from benchmarks.stops import table, watch
+from benchmarks.stops import audit_study, table
 
 TINY = replace(
     TASKS["digits-mlp"],
@@ -54,7 +54,7 @@ def test_figures_of_known_searches() -> None:
 
 
 def test_no_trial_is_given_up_where_stops_are_audited() -> None:
-    found = watch("digits-mlp", TINY, 1, 6)
+    found = audit_study("digits-mlp", TINY, 1, 6)
     assert found.trials == 6 and found.best == max(1, found.completed // 4)
     assert len(found.wrong) <= found.due <= 6 and 0 <= found.saved < 1
     assert "| all | 6 |" in table([found])

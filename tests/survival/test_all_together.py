@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from killed_studies import Killed, numbers
+from killed_studies import FOUR_EPOCHS, Killed, numbers
 
 STUDY = """
 name = "kills"
 [train]
-data = "digits"
-max_samples = 200
-epochs = 4
-batch_size = 32
+{train}
 [space]
 learning_rate = {{ low = 1e-4, high = 10.0, log = true }}
 init = ["kaiming_normal", "normal"]
@@ -48,7 +45,8 @@ GP = '{ name = "gp", n_startup_trials = 3 }', '{ name = "forecast", n_startup_tr
 def test_the_same_trials_with_all_of_it_on(
     harness: Any, tmp_path: Path, rng: np.random.Generator, sampler: str, pruner: str
 ) -> None:
-    study = Killed(harness, tmp_path, STUDY.format(sampler=sampler, pruner=pruner, seed=numbers(rng)))
+    text = STUDY.format(train=FOUR_EPOCHS, sampler=sampler, pruner=pruner, seed=numbers(rng))
+    study = Killed(harness, tmp_path, text)
     told = [trial["told"] for trial in study.twin["trials"]]
     print([(one["outcome"], one["value"], one.get("confirms")) for one in told])
     assert told[0]["settings"]["learning_rate"] == 3e-4 and told[1]["settings"]["learning_rate"] == 9.0

@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from killed_studies import Killed, numbers
+from killed_studies import FOUR_EPOCHS, Killed, numbers
 
 STUDY = """
 name = "kills"
 [train]
-data = "digits"
-max_samples = 200
-epochs = 4
-batch_size = 32
+{train}
 width = 16
 seed = {seed}
 [space]
@@ -48,7 +45,7 @@ def test_the_same_trials_go_on_wherever_the_coordinator_was_killed(
     harness: Any, tmp_path: Path, rng: np.random.Generator, share: int
 ) -> None:
     seconds = (60.0, 1e-6)[share % 2]  # states at the end of a training alone, or with every message
-    text = STUDY.format(seed=numbers(rng), points=POINTS, state_seconds=seconds)
+    text = STUDY.format(train=FOUR_EPOCHS, seed=numbers(rng), points=POINTS, state_seconds=seconds)
     study = Killed(harness, tmp_path, text)
     epochs = [trial["told"]["epochs"] for trial in study.twin["trials"]]
     assert epochs[:4] == [4.0] * 4 and 6.0 in epochs[4:]
