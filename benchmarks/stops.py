@@ -1,4 +1,5 @@
-"""Whether stops of doomed trials are right: every trial is let run on, and the audit says what became of it.
+"""Whether stops of trials are right: every trial is let run on, and it is seen what became of it. Of doomed
+ones the audit says so; those that do not begin to learn are counted beside the study.
 
     python -m benchmarks.stops --seeds 6 --file stops.jsonl       # runs what the file lacks, then shows
     python -m benchmarks.stops --show --file stops.jsonl          # shows what it has
@@ -20,7 +21,10 @@ from statistics import mean
 
 from benchmarks.search_runs import TASKS, Task
 from searcher.audit import BEST_SHARE, audited, spared
+from searcher.events import Event, TrialEnded, TrialProgressed
+from searcher.nonstarters import NonStarters
 from searcher.opening import load_study
+from searcher.spec import StudySpec
 from searcher.study import Places, run_study
 from searcher.trial import ranked
 
@@ -40,6 +44,9 @@ class AuditedStudy:
     saved: float = 0.0  # share of the epochs of all trials that they would have saved
     spared: int = 0
     wrong: list[str] = field(default_factory=list)
+    idle: list[int] = field(default_factory=list)  # trials that would have been given up as non-starters
+    idle_saved: float = 0.0  # share of the epochs
+    idle_wrong: list[str] = field(default_factory=list)  # those that ended in the best quarter
 
     @property
     def best(self) -> int:
@@ -47,23 +54,46 @@ class AuditedStudy:
         return max(1, self.completed // BEST_SHARE)
 
 
+class Watch:
+    """Counts the non-starters of a study that gives up nobody: trial -> the epoch at which it would have been
+    given up, after which it is no measure for others."""
+
+    def __init__(self, spec: StudySpec) -> None:
+        self.given_up: dict[int, float] = {}
+        self._judge = NonStarters(spec)
+
+    def __call__(self, event: Event) -> None:
+        """Take in what happened."""
+        if isinstance(event, TrialProgressed) and event.number not in self.given_up:
+            if self._judge.why(event.course):
+                self.given_up[event.number] = event.course.epoch
+        elif isinstance(event, TrialEnded) and event.result.number not in self.given_up:
+            self._judge.add(event.result)
+
+
 def audit_study(name: str, task: Task, seed: int, trials: int) -> AuditedStudy:
     """Run a study of so many trials to the end of each."""
     spec = task.spec(seed, {**EVERYTHING, "trials": trials})
+    watch = Watch(task.spec(seed, {**EVERYTHING, "trials": trials, "pruner": "asha"}))
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/studies.db"
-        run_study(spec, Places(url, None, Path(folder) / "runs", report=False), lambda event: None)
+        run_study(spec, Places(url, None, Path(folder) / "runs", report=False), watch)
         results = load_study(spec.name, url).results()
-    due = audited(spec.metric, results)
+    due, order = audited(spec.metric, results), ranked(spec.metric, results)
+    best = [result.number for result in order[: max(1, len(order) // BEST_SHARE)]]
+    epochs = {result.number: result.epochs for result in results}
     return AuditedStudy(
         name,
         seed,
         trials=len(results),
-        completed=len(ranked(spec.metric, results)),
+        completed=len(order),
         due=len(due),
-        saved=sum(one.epochs for one in due) / sum(result.epochs for result in results),
+        saved=sum(one.epochs for one in due) / sum(epochs.values()),
         spared=len(spared(spec.metric, results)),
         wrong=[f"{one.reprieve.kind} {one.place}" for one in due if one.is_judged and one.is_among_best],
+        idle=sorted(watch.given_up),
+        idle_saved=sum(epochs[n] - at for n, at in watch.given_up.items()) / sum(epochs.values()),
+        idle_wrong=[f"trial {n}, place {place}" for place, n in enumerate(best, 1) if n in watch.given_up],
     )
 
 
@@ -99,15 +129,22 @@ def _known(file: Path) -> list[AuditedStudy]:
 
 
 def table(found: Iterable[AuditedStudy]) -> str:
-    """The counts of every task and of all, in Markdown."""
+    """The counts of every task and of all, in Markdown: of doomed trials, then of non-starters."""
     studies = list(found)
-    lines = [
+    by_task = {
+        name: [s for s in studies if s.task == name] for name in dict.fromkeys(s.task for s in studies)
+    }
+    doomed = [
         "| task | trials | to their end | stops due | epochs saved | spared | wrong | of the best quarter |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
+        *(_line(name, own) for name, own in {**by_task, "all": studies}.items()),
     ]
-    for name in dict.fromkeys(one.task for one in studies):
-        lines.append(_line(name, [one for one in studies if one.task == name]))
-    return "\n".join([*lines, _line("all", studies)])
+    idle = [
+        "| task | non-starters | epochs saved | wrong | of the best quarter |",
+        "|---|--:|--:|--:|--:|",
+        *(_idle_line(name, own) for name, own in {**by_task, "all": studies}.items()),
+    ]
+    return "\n".join([*doomed, "", *idle])
 
 
 def _line(name: str, studies: list[AuditedStudy]) -> str:
@@ -116,6 +153,13 @@ def _line(name: str, studies: list[AuditedStudy]) -> str:
     saved = mean(one.saved for one in studies)
     which = f" ({', '.join(wrong)})" if wrong else ""
     cells = [*counts, f"{saved:.1%}", sum(one.spared for one in studies), f"{len(wrong)}{which}"]
+    return f"| {name} | {' | '.join(map(str, cells))} | {len(wrong)} of {best} = {len(wrong) / best:.1%} |"
+
+
+def _idle_line(name: str, studies: list[AuditedStudy]) -> str:
+    wrong, best = [text for one in studies for text in one.idle_wrong], sum(one.best for one in studies)
+    saved, which = mean(one.idle_saved for one in studies), f" ({'; '.join(wrong)})" if wrong else ""
+    cells = [sum(len(one.idle) for one in studies), f"{saved:.1%}", f"{len(wrong)}{which}"]
     return f"| {name} | {' | '.join(map(str, cells))} | {len(wrong)} of {best} = {len(wrong) / best:.1%} |"
 
 

@@ -18,6 +18,7 @@ from searcher.extending import extension_of, may_extend
 from searcher.feasibility import broken_early, check_measured, check_names, settled
 from searcher.launchers.job import End, Ended
 from searcher.ledger import Ledger
+from searcher.nonstarters import NonStarters
 from searcher.objectives import behind_others, unknown_objective, with_objectives
 from searcher.policy import finding_of, finding_of_memory, outcome_of, stop_reason
 from searcher.records import left_states, trial_folder, with_files, write_files
@@ -61,6 +62,7 @@ class Books:
     ) -> None:
         self.ledger = Ledger(spec.metric, runs, spec.further)
         self.repeating = Repeating(spec, store, self.ledger, view)
+        self._non_starters = NonStarters(spec)
         self.has_values = False  # whether a trial of this run was evaluated; earlier runs say nothing of it
         self._spec = spec
         self._store = store
@@ -75,7 +77,7 @@ class Books:
     def open(self) -> None:
         """Take in what was recorded before."""
         for result in self._store.news():
-            self.ledger.add(result)
+            self._count(result)
         self._forget_left_states()
         self._hours_before = used_hours(searched(self.ledger.results))
         self._tracker.open(self.ledger.results)
@@ -117,9 +119,14 @@ class Books:
         news = self._patiently(self._store.news) if self._store.claims.shared else []
         others = [with_files(self._runs, result) for result in news]
         for result in sorted([*own, *others], key=lambda result: result.ended_at):
-            is_best = self.ledger.add(result)
+            is_best = self._count(result)
             self._tracker.end(result)
             self._view(TrialEnded(result, is_best))
+
+    def _count(self, result: TrialResult) -> bool:
+        """Take in a result; whether it is the best so far."""
+        self._non_starters.add(result)
+        return self.ledger.add(result)
 
     def reason_to_stop(self, attempt: Attempt) -> str:
         """Why a training must stop now; empty when it may go on, be it by a reprieve."""
@@ -165,7 +172,15 @@ class Books:
             return Outcome.DOOMED, report, self._no_value(course, lacking, trainable=is_sound)
         return outcome, report, ended.cause or stop_reason(report.findings)
 
-    def behind(self, attempt: Attempt) -> str:
+    def behind(self, attempt: Attempt, *, evaluated: bool) -> str:
+        """Why a trial is given up that has said something, be it that it was `evaluated`; empty when it may
+        go on."""
+        pruned = self._pruned(attempt) if evaluated else ""
+        if pruned or attempt.repeat is not None or attempt.course.is_audited:
+            return pruned
+        return self._non_starters.why(attempt.course)
+
+    def _pruned(self, attempt: Attempt) -> str:
         """Why the pruner gives up a trial that was just evaluated; empty when it does not."""
         course, pruner = attempt.course, self._spec.search.pruner.name
         if course.is_audited:

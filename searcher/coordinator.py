@@ -246,7 +246,7 @@ class Coordinator:
             self._launcher.cancel(number)
             outcome = Outcome.DOOMED if reason else Outcome.INFEASIBLE
             self._finish(attempt, outcome, self._books.judged(attempt, "stopped"), reason or broken)
-        elif progress.metrics and (behind := self._books.behind(attempt)):
+        elif behind := self._books.behind(attempt, evaluated=bool(progress.metrics)):
             self._launcher.cancel(number)
             self._finish(attempt, Outcome.PRUNED, self._books.judged(attempt, "stopped"), behind)
 

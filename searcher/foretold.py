@@ -34,6 +34,9 @@ TOGETHER = "violation"
 KEPT = -1.0
 """How well a trial keeps its constraints of which nothing is known but that it violates none."""
 
+BARREN = 1.0
+"""By how much a trial that was given up before it had a value violates its constraints."""
+
 FENCE = 2.0
 """Times the way from the best value to the median that a value may lie beyond the median (house rule): worse
 ones are brought to there, since one loss of a million would hide all differences among the good ones."""
@@ -44,7 +47,8 @@ def foretold(trials: Sequence[FrozenTrial], *signs: float) -> list[FrozenTrial]:
 
     A sign for each objective: 1 for a metric to be minimized, -1 for one to be maximized. A trial that
     violates a constraint has the last values that it was told with: of a doomed one these are stand-ins
-    already.
+    already. One that was given up before it had a value, since it did not begin to learn, is told as one
+    that violates a constraint as well: a place to keep away from, however little is known of it.
     """
     curves = {trial.number: _curves(trial, signs) for trial in trials}
     columns = [
@@ -53,13 +57,17 @@ def foretold(trials: Sequence[FrozenTrial], *signs: float) -> list[FrozenTrial]:
     ]
     if not any(columns):
         return list(trials)
-    is_bound = any(trial.constraints for trial in trials)
+    barren = {t.number for t in trials if t.state is TrialState.PRUNED and not any(curves[t.number])}
+    is_bound = bool(barren) or any(trial.constraints for trial in trials)
 
     def seen(trial: FrozenTrial) -> FrozenTrial:
         if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
             return trial
         values = [sign * column.get(trial.number, 0.0) for sign, column in zip(signs, columns, strict=True)]
-        return _completed_at(trial, values, is_bound)
+        amount = violation(trial)
+        if trial.number in barren:
+            amount = max(amount, BARREN)
+        return _completed_at(trial, values, amount if is_bound else None)
 
     return [seen(trial) for trial in trials]
 
@@ -153,10 +161,10 @@ def _curves(trial: FrozenTrial, signs: Sequence[float]) -> list[Curve]:
     ]
 
 
-def _completed_at(trial: FrozenTrial, values: list[float], is_bound: bool) -> FrozenTrial:
-    """The same point with these values, and with one constraint where there are any."""
+def _completed_at(trial: FrozenTrial, values: list[float], amount: float | None) -> FrozenTrial:
+    """The same point with these values, and with the amount of the one constraint, where there are any."""
     attrs = {name: value for name, value in trial.system_attrs.items() if not name.startswith(CONSTRAINT)}
     seen = copy.copy(trial)
     seen.state, seen.values = TrialState.COMPLETE, values
-    seen.system_attrs = attrs | ({CONSTRAINT + TOGETHER: violation(trial)} if is_bound else {})
+    seen.system_attrs = attrs | ({} if amount is None else {CONSTRAINT + TOGETHER: amount})
     return seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from searcher.memory import Signature, signature
 from searcher.pareto import crowding
 from searcher.records import WEIGHTS, trial_folder
 from searcher.spec import Metric, Objective
-from searcher.trial import Facts, Outcome, TrialResult, ranked, with_sibling
+from searcher.trial import Facts, Outcome, TrialResult, ranked
 
 KEPT_WEIGHTS, KEPT_FRONT = 3, 10
 """Trials whose weights stay on disk: so many of the best ones, or so many of the Pareto front."""
@@ -26,6 +27,19 @@ SAME_FAILURE = 3
 
 DIGEST = "data_digest"
 """The fact that names the data of a trial."""
+
+
+SIBLINGS = ("train_loss", "val_loss")
+"""Metrics of which the best value of the study's other trials is a fact for the last judgement."""
+
+
+def with_sibling(known: Mapping[str, Any], other: TrialResult) -> Facts:
+    """The best losses that trials on some data have reached, as facts, once one more has ended."""
+    if other.best is None or other.outcome not in (Outcome.COMPLETED, Outcome.PRUNED):
+        return dict(known)
+    reached = {f"sibling_{name}": other.best.metrics.get(name, math.inf) for name in SIBLINGS}
+    found = {name: min(value, known.get(name, math.inf)) for name, value in reached.items()}
+    return {name: value for name, value in found.items() if value < math.inf}
 
 
 class Ledger:

@@ -13,6 +13,7 @@ import numpy as np
 
 from diagnostics import Finding, Report, Signals, Verdict, diagnose
 from diagnostics.diagnose import give_verdict, run_rules
+from diagnostics.evidence.starting import has_begun
 from searcher.figures import STEP_TIME, figures
 from searcher.spec import Metric, Objective
 from searcher.usage import Usage, UsageLog
@@ -140,17 +141,8 @@ GROWTH = 1.1
 """How much the steps must have grown since the rules were last asked, unless there is a row that is not
 finite: rules look at all rows, and a long training has many messages."""
 
-SIBLINGS = ("train_loss", "val_loss")
-"""Metrics of which the best value of the study's other trials is a fact for the last judgement."""
-
-
-def with_sibling(known: Mapping[str, Any], other: TrialResult) -> Facts:
-    """The best losses that trials on some data have reached, as facts, once one more has ended."""
-    if other.best is None or other.outcome not in (Outcome.COMPLETED, Outcome.PRUNED):
-        return dict(known)
-    reached = {f"sibling_{name}": other.best.metrics.get(name, math.inf) for name in SIBLINGS}
-    found = {name: min(value, known.get(name, math.inf)) for name, value in reached.items()}
-    return {name: value for name, value in found.items() if value < math.inf}
+BEGUN = "begun_learning"
+"""The fact that says after how many epochs a training was better than guessing."""
 
 
 def row_of(step: int) -> int:
@@ -190,6 +182,7 @@ class TrialCourse:
         self.epoch = 0.0
         self.of_epochs = math.nan
         self.metrics_seen: set[str] = set()
+        self.has_begun: bool | None = None  # to learn, as far as anybody knows
         self.findings: tuple[Finding, ...] = ()
         self.reprieves: tuple[Reprieve, ...] = ()  # at most one of each kind
         self._so_far: Verdict | None = None
@@ -208,6 +201,9 @@ class TrialCourse:
             self._judged_until = progress.step
             self.findings, _, _ = run_rules(self.signals, self.facts)
             self._so_far = None
+            if BEGUN not in self.facts and (begun := has_begun(self.signals, self.facts)) is not None:
+                self.has_begun = begun
+                self.facts |= {BEGUN: progress.epoch} if begun else {}
         return self.findings
 
     def let_run(self, reprieve: Reprieve) -> bool:

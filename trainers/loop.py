@@ -28,7 +28,7 @@ from trainers.parts.averaging import average_weights
 from trainers.parts.optimizers import build_optimizer, set_learning_rates
 from trainers.parts.schedules import learning_rate_factor
 from trainers.passes import Passes
-from trainers.plan import check_fit, evaluations_per_epoch, message_every
+from trainers.plan import REPORTS, check_fit, evaluations_per_epoch, message_every
 from trainers.progress import Progress
 from trainers.seeds import random_states, seed_everything, set_random_states
 from trainers.states import Keeper, all_tensors, load_all_tensors
@@ -87,7 +87,7 @@ class Training:
         )
         self.steps_per_epoch = math.ceil(len(self.train_data) / config.batch_size)
         self.evaluations = evaluations_per_epoch(config, len(self.train_data))
-        self.message_every = message_every(self.steps_per_epoch / self.evaluations)
+        self.message_every = [message_every(self.steps_per_epoch / self.evaluations, n) for n in REPORTS]
         self.steps, self.begun = 0, False  # a training has begun once it has said something
         self.clock = Clock()
         self.best = Best(config)
@@ -189,7 +189,8 @@ class Training:
     @property
     def message_is_due(self) -> bool:
         """Whether it is time to say how it goes."""
-        return self.steps % self.message_every == 0
+        was_evaluated = self.steps * self.evaluations >= self.steps_per_epoch
+        return self.steps % self.message_every[was_evaluated] == 0
 
     @property
     def has_lost_patience(self) -> bool:

@@ -14,8 +14,9 @@ LONG_EPOCH = 20_000
 EVALUATIONS = 10
 """Most evaluations in an epoch."""
 
-REPORTS = 5
-"""Messages for every evaluation, so that a training that goes wrong is seen before the next one."""
+REPORTS = (10, 5)
+"""Messages for the first evaluation and for every other one, so that a training that goes wrong is seen
+before the next one; and most of those that come to nothing show it before the first."""
 
 LONGEST_SILENCE = 50
 """Steps without a message, at most."""
@@ -43,6 +44,6 @@ def evaluations_per_epoch(config: TrialConfig, samples: int) -> int:
     return max(1, min(wanted, EVALUATIONS if config.evaluations_per_epoch is None else wanted))
 
 
-def message_every(steps_per_evaluation: float) -> int:
-    """Steps between two messages."""
-    return max(1, min(round(steps_per_evaluation / REPORTS), LONGEST_SILENCE))
+def message_every(steps_per_evaluation: float, reports: int) -> int:
+    """Steps between two messages, when there are to be so many for an evaluation."""
+    return max(1, min(round(steps_per_evaluation / reports), LONGEST_SILENCE))

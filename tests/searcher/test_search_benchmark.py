@@ -58,3 +58,13 @@ def test_no_trial_is_given_up_where_stops_are_audited() -> None:
     assert found.trials == 6 and found.best == max(1, found.completed // 4)
     assert len(found.wrong) <= found.due <= 6 and 0 <= found.saved < 1
     assert "| all | 6 |" in table([found])
+
+
+def test_non_starters_are_counted_beside_the_audit() -> None:
+    found = audit_study("digits-mlp", TINY, 1, 6)
+    assert len(found.idle_wrong) <= len(found.idle) <= 6 and 0 <= found.idle_saved < 1
+    assert all(0 < number < 6 for number in found.idle), "the first has nobody to be compared with"
+    wrong = replace(found, idle=[2, 3], idle_wrong=["trial 3, place 1"])
+    assert f"| all | 2 | {found.idle_saved:.1%} | 1 (trial 3, place 1) | 1 of {found.best} =" in table(
+        [wrong]
+    )

@@ -12,8 +12,9 @@ import pytest
 from diagnostics import Report, Signals, Verdict, diagnose
 from diagnostics.causes import flatten
 from diagnostics.diagnose import run_rules
+from searcher.ledger import with_sibling
 from searcher.spec import Metric
-from searcher.trial import Evaluation, Outcome, TrialCourse, TrialResult, with_sibling
+from searcher.trial import Evaluation, Outcome, TrialCourse, TrialResult
 from trainers.progress import Progress
 
 

@@ -1,0 +1,62 @@
+"""Trials that do not begin to learn when all good ones long have: they are given up, evaluated or not.
+
+A pruner goes by evaluations, and a training that comes to nothing costs it all steps up to the first one. Its
+losses show sooner that it is no better than guessing. That alone says little: trainings may be slow to begin.
+How slow the good ones of this study are is known as soon as one has come to its end.
+
+Notation
+    begun   epochs after which a trial was better than guessing, or infinity    [completed]
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+
+from diagnostics.evidence.starting import soon_begins
+from searcher.spec import StudySpec
+from searcher.trial import BEGUN, Outcome, TrialCourse, TrialResult
+
+MARGIN = 1.5
+"""Times as many epochs as the slowest of the good trials needed that every trial is given (house rule)."""
+
+LEAST = 0.3
+"""Share of the way to its first evaluation that it is given all the same (house rule)."""
+
+GOOD = 0.5
+"""Share of the completed trials, the best first, that are good ones (house rule)."""
+
+
+class NonStarters:
+    """How long trials of a study are given to begin to learn.
+
+    For ever in a study that gives up no trial, or wants them all, or has several metrics: a trial that learns
+    nothing may be the fastest one.
+    """
+
+    def __init__(self, spec: StudySpec) -> None:
+        search = spec.search
+        self._stops = search.non_starters == "stop" and search.pruner.name != "none" and not spec.is_several
+        self._sign = spec.metric.sign
+        self._begun: list[tuple[float, float]] = []  # cost, and begun, of the completed trials, best first
+        self._slowest = math.inf
+
+    def add(self, result: TrialResult) -> None:
+        """A trial has ended."""
+        if result.outcome is not Outcome.COMPLETED or result.value is None or result.confirms is not None:
+            return
+        insort(self._begun, (self._sign * result.value, float(result.facts.get(BEGUN, math.inf))))
+        good = math.ceil(GOOD * len(self._begun))
+        self._slowest = max(begun for _, begun in self._begun[:good])
+
+    def why(self, course: TrialCourse) -> str:
+        """Why a trial is given up, as a sentence; empty when it is not."""
+        if not self._stops or course.has_begun is not False:
+            return ""
+        least = LEAST / float(course.facts.get("evaluations_per_epoch", 1))
+        if course.epoch <= max(MARGIN * self._slowest, least) or soon_begins(course.signals, course.facts):
+            return ""
+        return (
+            f"not begun to learn at epoch {course.epoch:.2g}: its training loss is that of guessing, "
+            f"and the better half of the completed trials had passed it by epoch {self._slowest:.2g}"
+        )

@@ -1,0 +1,128 @@
+"""Trials that do not begin to learn when the good ones long have are given up, and nobody else is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from late_trainers import EPOCHS, late
+from made_up_study import made_up_study
+
+from searcher.nonstarters import LEAST, MARGIN, NonStarters
+from searcher.opening import load_study
+from searcher.spec import Metric, StudySpec
+from searcher.trial import BEGUN, Outcome, TrialCourse, TrialResult
+
+Call = Callable[..., Any]
+SOON, LATER, NEVER = 0.0, 1.5, 99.0
+
+
+def spec(**search: Any) -> StudySpec:
+    return StudySpec.model_validate(
+        {
+            "name": "late",
+            "train": {"trainer": "late_trainers:late"},
+            "space": {"begins": {"low": 0.0, "high": 99.0}, "ends": [0.1, 0.5]},
+            "search": {"trials": 9, **search},
+        }
+    )
+
+
+def ended(begun: float | None, value: float, outcome: Outcome = Outcome.COMPLETED) -> TrialResult:
+    """A trial of a made-up study that began to learn then, and came to this."""
+    (result,) = made_up_study(1)[1]
+    facts = {name: fact for name, fact in result.facts.items() if name != BEGUN}
+    facts |= {} if begun is None else {BEGUN: begun}
+    return replace(result, outcome=outcome, value=value, facts=facts)
+
+
+def stopped_at(judge: NonStarters, begins: float, ends: float = 0.1) -> float:
+    """The epoch at which such a training is given up; infinity when it is not."""
+    course = TrialCourse(Metric())
+    for progress in late({"begins": begins, "ends": ends}):
+        course.add(progress)
+        if judge.why(course):
+            return course.epoch
+    return math.inf
+
+
+def judge(*results: TrialResult, **search: Any) -> NonStarters:
+    made = NonStarters(spec(**search))
+    for result in results:
+        made.add(result)
+    return made
+
+
+def test_it_is_known_when_a_training_began() -> None:
+    course = TrialCourse(Metric())
+    for progress in late({"begins": 2.0, "ends": 0.1}):
+        course.add(progress)
+        assert (BEGUN in course.facts) == bool(course.has_begun)
+    assert course.facts[BEGUN] == pytest.approx(2.6), "when it was looked at next"
+
+
+def test_a_trial_has_as_long_as_the_slowest_of_the_better_half_and_half_as_much_again() -> None:
+    known = judge(ended(0.8, 0.1), ended(2.0, 0.2), ended(5.0, 0.3), ended(None, 0.4))
+    assert stopped_at(known, NEVER) == pytest.approx(3.2), f"the first message after {MARGIN * 2.0} epochs"
+    assert stopped_at(known, 1.0) == math.inf
+    assert stopped_at(judge(ended(0.2, 0.1)), NEVER) == pytest.approx(0.4), f"after {LEAST} of an evaluation"
+
+
+def test_nobody_is_given_up_while_it_is_unknown_how_slow_the_good_ones_are() -> None:
+    assert stopped_at(judge(), NEVER) == math.inf
+    assert stopped_at(judge(ended(None, 0.1)), NEVER) == math.inf, "a good one never began at all"
+    for outcome in (Outcome.PRUNED, Outcome.DOOMED, Outcome.FAILED):
+        assert stopped_at(judge(ended(0.4, 0.1, outcome)), NEVER) == math.inf
+
+
+def test_repeats_say_nothing_of_the_others() -> None:
+    assert stopped_at(judge(replace(ended(0.4, 0.1), confirms=0)), NEVER) == math.inf
+
+
+@pytest.mark.parametrize("search", [{"non_starters": "train"}, {"pruner": "none"}])
+def test_who_wants_all_of_them_keeps_them(search: dict[str, Any]) -> None:
+    assert stopped_at(judge(ended(0.4, 0.1), **search), NEVER) == math.inf
+
+
+def run(searcher: Call, *points: float, search: str = "") -> list[TrialResult]:
+    listed = "".join(f"[[enqueue]]\nbegins = {begins}\nends = 0.1\n" for begins in points)
+    Path("study.toml").write_text(
+        f'name = "late"\n[train]\ntrainer = "late_trainers:late"\n'
+        f"[space]\nbegins = {{ low = 0.0, high = 99.0 }}\nends = [0.1, 0.5]\n"
+        f'[search]\nsampler = "random"\ntrials = {len(points)}\n{search}\n'
+        f'[dispatch]\nlauncher = "inprocess"\n{listed}'
+    )
+    said = searcher("run", "study.toml", "--no-tracking")
+    assert said.code == 0, said.err
+    return load_study("late", "sqlite:///studies.db").results()
+
+
+def test_a_study_gives_them_up_and_says_why(searcher: Call) -> None:
+    first, idle, again = run(searcher, SOON, NEVER, SOON)
+    assert first.outcome is Outcome.COMPLETED and first.epochs == EPOCHS
+    assert idle.outcome is Outcome.PRUNED and idle.value is None
+    assert idle.reason == (
+        "not begun to learn at epoch 0.8: its training loss is that of guessing, and the better half of the "
+        "completed trials had passed it by epoch 0.4"
+    )
+    assert again.outcome is not Outcome.DOOMED
+
+
+def test_after_an_interruption_it_is_known_how_slow_they_were(searcher: Call) -> None:
+    run(searcher, SOON)
+    *_, idle = run(searcher, SOON, NEVER)
+    assert idle.reason.startswith("not begun to learn at epoch 0.8")
+
+
+def test_they_may_be_trained(searcher: Call) -> None:
+    _, idle = run(searcher, SOON, NEVER, search='non_starters = "train"\npruner = "median"')
+    assert idle.outcome is Outcome.DOOMED or idle.epochs == EPOCHS
+
+
+def test_a_wrong_word_is_told_with_those_there_are(searcher: Call) -> None:
+    with pytest.raises(AssertionError, match=r"(?s)non_starters.*stop.*train"):
+        run(searcher, SOON, search='non_starters = "perhaps"')
