@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from benchmarks.cliff_world import World
 from benchmarks.search_runs import Enough, Meter, Task, Trace
 from searcher.contest import Contest
+from searcher.guiding import Guide
 from searcher.history import History
 from searcher.policy import stand_in
 from searcher.pruning import PruningBoard, build_judge
@@ -122,7 +123,8 @@ class Course(Trace):
 
 def search(world: World, task: Task, trace: Course, arm: Arm) -> None:
     """A search that ends with the task's budget; `trace` takes what it finds."""
-    spec = task.spec(trace.seed, {"sampler": arm.sampler, "pruner": PRUNERS[arm.pruner], "start": "anywhere"})
+    plain = {"start": "anywhere", "guided": False}  # so that what is told is all that guides
+    spec = task.spec(trace.seed, {"sampler": arm.sampler, "pruner": PRUNERS[arm.pruner], **plain})
     run = _Run(world, spec, task, arm)
     meter = Meter(trace, task.budget)
     with contextlib.suppress(Enough):
@@ -203,7 +205,7 @@ def sampler_for(spec: StudySpec, arm: Arm, causes: Mapping[int, str]) -> Reprodu
         shown = Blaming(study, spec, causes, arm.copies) if arm.copies else study
         return History(shown, (), kind.complete or arm.foretold)
 
-    return Reproducible(build, seed, always if kind.joint({}) else None, seen)
+    return Reproducible(build, seed, always if kind.joint({}) else None, seen, Guide(space))
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Numbers in their ranges: where in it a value lies, and which value lies there.
+"""Settings in their ranges: where in it a value lies, which value lies there, and which lie around another.
 
 Notation
     z    place of a number in its range, 0 to 1; on its log scale where it has one
@@ -7,8 +7,10 @@ Notation
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from optuna.distributions import FloatDistribution, IntDistribution
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 Numbers = IntDistribution | FloatDistribution
 """The distributions of ranges."""
@@ -38,3 +40,39 @@ def inside(numbers: Numbers, value: float) -> int | float:
         value = low + round((value - low) / step) * step
     value = min(max(value, low), high)
     return int(value) if isinstance(numbers, IntDistribution) else float(value)
+
+
+def drawn_around(
+    distribution: BaseDistribution, value: Any, spread: float, kept: float, rng: np.random.Generator
+) -> Any:
+    """A value near another: a number by a step of the standard deviation `spread` of z; of choices the same
+    one with the chance `kept`, else any.
+    """
+    if isinstance(distribution, CategoricalDistribution):
+        keeps, other = rng.random() < kept, rng.integers(len(distribution.choices))
+        return value if keeps else distribution.choices[other]
+    assert isinstance(distribution, Numbers)
+    return value_at(distribution, place_of(distribution, value) + spread * rng.normal())
+
+
+def count_values(distribution: BaseDistribution) -> float:
+    """How many values a setting has; infinity for a range without steps."""
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    if isinstance(distribution, IntDistribution) and not distribution.log:
+        return (distribution.high - distribution.low) // distribution.step + 1
+    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        return round((distribution.high - distribution.low) / distribution.step) + 1
+    return math.inf
+
+
+def grid_values(name: str, distribution: BaseDistribution) -> list[Any]:
+    """Every value of a setting. Raises: ValueError for a range without steps."""
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    if isinstance(distribution, IntDistribution) and not distribution.log:
+        return list(range(distribution.low, distribution.high + 1, distribution.step))
+    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        count = round((distribution.high - distribution.low) / distribution.step) + 1
+        return [distribution.low + i * distribution.step for i in range(count)]
+    raise ValueError(f"{name} is a range without steps; a grid needs choices, whole numbers or a step")

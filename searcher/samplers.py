@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna import pruners, samplers
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from searcher.contest import Judge
 from searcher.forecasts import Forecast, ForecastPruner
 from searcher.foretold import foretold
-from searcher.history import History, Shown, View, without_values
+from searcher.guiding import Guide
+from searcher.history import SIGN, History, Shown, View, without_values
 from searcher.options import built
 from searcher.percentiles import Median, Percentile
+from searcher.ranges import grid_values
 from searcher.repeats import repeat_of
 from searcher.rungs import Hyperband, SuccessiveHalving
 from searcher.starts import Start
@@ -152,13 +154,14 @@ def build_sampler(
     held: Mapping[str, Any] = MappingProxyType({}),
     several: bool = False,
     start: Start | None = None,
+    guided: bool = True,
 ) -> Reproducible:
     """The sampler `name` with its options, reproducible (see `Reproducible`).
 
     `space` holds every setting that is searched, `always` those that no condition switches off; `held` are
     values of others, which all trials have. Trials of `earlier` studies have numbers below 0. With `several`
     objectives `tpe` samples settings one by one unless it is told otherwise, as Optuna does. The first trials
-    are those of `start`.
+    are those of `start`; `gp` is `guided` after them (see `Guide`).
     """
     kind = SAMPLERS[name]
 
@@ -177,7 +180,14 @@ def build_sampler(
     def seen(study: optuna.Study) -> Any:
         return History(study, earlier, shown=shown)
 
-    return Reproducible(build, seed, joint, seen, start)
+    learns = int(options.get("n_startup_trials", kind.startup))
+    since = learns if is_guided(name, guided, several) else math.inf
+    return Reproducible(build, seed, joint, seen, Guide(space, start, since))
+
+
+def is_guided(name: str, wanted: bool, several: bool) -> bool:
+    """Whether a sampler goes by the best trials and by where trials died: `gp` for one metric, if wanted."""
+    return wanted and SAMPLERS[name].complete and not several
 
 
 class Reproducible(samplers.BaseSampler):
@@ -194,13 +204,13 @@ class Reproducible(samplers.BaseSampler):
         seed: int,
         joint: Space | None,
         seen: Callable[[optuna.Study], Any],
-        start: Start | None = None,
+        guide: Guide,
     ) -> None:
         self._build = build
         self._seed = seed
         self._joint = joint
         self._seen = seen
-        self._start = start
+        self._guide = guide
         self._inner = build(self._seed_of(0))
 
     def __str__(self) -> str:
@@ -218,16 +228,16 @@ class Reproducible(samplers.BaseSampler):
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> Space:
         """The settings that are sampled together."""
-        if self._start is not None and (first := self._first(trial)):
-            return {name: self._start.space[name] for name in first}
+        if given := self._given(study, trial):
+            return {name: self._guide.space[name] for name in given}
         if self._joint is not None:
-            return self._joint
+            return self._ranges(study, trial, self._joint)
         return self._inner.infer_relative_search_space(self._seen(study), trial)
 
     def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: Space) -> dict[str, Any]:
         """Values for the settings that are sampled together."""
-        if first := self._first(trial):
-            return first
+        if given := self._given(study, trial):
+            return given
         return self._inner.sample_relative(self._seen(study), trial, search_space)
 
     def sample_independent(
@@ -235,7 +245,8 @@ class Reproducible(samplers.BaseSampler):
     ) -> Any:
         """A value for one setting alone, whatever was drawn before it: an ask may be cut in two."""
         sampler = self._build(self._seed_of(trial.number, param_name))
-        return sampler.sample_independent(self._seen(study), trial, param_name, param_distribution)
+        alone = self._ranges(study, trial, {param_name: param_distribution})
+        return sampler.sample_independent(self._seen(study), trial, param_name, alone[param_name])
 
     def after_trial(
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
@@ -251,35 +262,22 @@ class Reproducible(samplers.BaseSampler):
             if "Study.stop" not in str(error):
                 raise  # else it wishes to stop, having no more points: see `sampling.count_points`
 
-    def _first(self, trial: FrozenTrial) -> dict[str, Any]:
-        """What the trial begins with when it is one of the first; else nothing."""
-        if self._start is None:
-            return {}
-        return self._start.point(trial.number, self._seed_of(trial.number, "start"))
+    def _given(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
+        """What the trial is given of its point."""
+        seed = self._seed_of(trial.number, "start")
+        return self._guide.point(trial.number, self._told(study), _sign_of(study), seed)
+
+    def _ranges(self, study: optuna.Study, trial: FrozenTrial, space: Space) -> Space:
+        return self._guide.ranges(trial.number, space, self._told(study), _sign_of(study))
+
+    def _told(self, study: optuna.Study) -> Callable[[], list[FrozenTrial]]:
+        return lambda: list(self._seen(study).get_trials(deepcopy=False))
 
     def _seed_of(self, number: int, setting: str = "") -> int:
         words = [self._seed, number, zlib.crc32(setting.encode())]
         return int(np.random.SeedSequence(words).generate_state(1)[0])
 
 
-def count_values(distribution: BaseDistribution) -> float:
-    """How many values a setting has; infinity for a range without steps."""
-    if isinstance(distribution, CategoricalDistribution):
-        return len(distribution.choices)
-    if isinstance(distribution, IntDistribution) and not distribution.log:
-        return (distribution.high - distribution.low) // distribution.step + 1
-    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
-        return round((distribution.high - distribution.low) / distribution.step) + 1
-    return math.inf
-
-
-def grid_values(name: str, distribution: BaseDistribution) -> list[Any]:
-    """Every value of a setting. Raises: ValueError for a range without steps."""
-    if isinstance(distribution, CategoricalDistribution):
-        return list(distribution.choices)
-    if isinstance(distribution, IntDistribution) and not distribution.log:
-        return list(range(distribution.low, distribution.high + 1, distribution.step))
-    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
-        count = round((distribution.high - distribution.low) / distribution.step) + 1
-        return [distribution.low + i * distribution.step for i in range(count)]
-    raise ValueError(f"{name} is a range without steps; a grid needs choices, whole numbers or a step")
+def _sign_of(study: optuna.Study) -> float:
+    """Of the first metric, the only one of a search that is guided."""
+    return SIGN[study.directions[0]]

@@ -14,7 +14,8 @@ from typing import Any
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial
 
-from searcher.samplers import LEARNING, SAMPLERS, Reproducible, build_sampler, count_values, grid_values
+from searcher.ranges import count_values, grid_values
+from searcher.samplers import LEARNING, SAMPLERS, Reproducible, build_sampler, is_guided
 from searcher.space import conditions_first, distribution_of, holds, value_in
 from searcher.spec import Conditions, Named, StudySpec
 from searcher.starts import Start, nearest
@@ -98,19 +99,23 @@ def sampler_of(spec: StudySpec, earlier: Sequence[FrozenTrial] = ()) -> Reproduc
     space = {name: distribution_of(name, spec.space[name]) for name in free}
     always = {name: space[name] for name, when in free.items() if not when}
     seed, several = spec.search.seed, spec.is_several
-    start = _start(spec, plan)
-    return build_sampler(plan.name, plan.options, seed, space, always, earlier, plan.held, several, start)
+    start, guided = _start(spec, plan), spec.search.guided
+    return build_sampler(
+        plan.name, plan.options, seed, space, always, earlier, plan.held, several, start, guided
+    )
 
 
 def sampler_notes(spec: StudySpec) -> tuple[str, ...]:
     """What a person is told of the sampler when the study starts: what `auto` has chosen, and why."""
     plan = chosen(spec)
-    notes = (f"sampler: {plan}",) if plan.why else ()
+    notes = [f"sampler: {plan}"] if plan.why else []
     start = _start(spec, plan)
-    if start is None:
-        return notes
-    others = f", and half of the first {start.count} lie around them" if start.count > 1 else ""
-    return (*notes, f"start: the first trial has the defaults of the training{others}")
+    if start is not None:
+        others = f", and half of the first {start.count} lie around them" if start.count > 1 else ""
+        notes.append(f"start: the first trial has the defaults of the training{others}")
+    if is_guided(plan.name, spec.search.guided, spec.is_several):
+        notes.append("guided: half of the later trials lie around the best, the others not where trials died")
+    return tuple(notes)
 
 
 def count_points(spec: StudySpec) -> int | None:

@@ -152,6 +152,7 @@ class Search(_Strict):
     sampler: Part = Named(name="auto")
     pruner: Part = Named(name="asha")
     start: Literal["defaults", "anywhere"] = "defaults"  # where the first trials of a sampler that learns lie
+    guided: bool = True  # whether gp goes by the best trials and by where trials died
     non_starters: Literal["stop", "train"] = "stop"  # trials that do not begin to learn when good ones have
     seed: int = Field(default=0, ge=0)
     trials: int | None = Field(default=None, ge=1)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from searcher.ranges import Numbers, inside, place_of, value_at
+from searcher.ranges import Numbers, drawn_around, inside
 
 KEPT = 0.5
 """Chance that a choice is the default one in a trial around it; else all are as likely (house rule)."""
@@ -51,7 +51,10 @@ class Start:
         if number == 0:
             return dict(self.defaults)
         rng = np.random.default_rng(seed)
-        return {name: _around(value, self.space[name], rng) for name, value in self.defaults.items()}
+        return {
+            name: drawn_around(self.space[name], value, SPREAD, KEPT, rng)
+            for name, value in self.defaults.items()
+        }
 
 
 def nearest(distribution: BaseDistribution, value: Any) -> Any:
@@ -67,14 +70,6 @@ def nearest(distribution: BaseDistribution, value: Any) -> Any:
         return None
     assert isinstance(distribution, Numbers)
     return inside(distribution, value)
-
-
-def _around(value: Any, distribution: BaseDistribution, rng: np.random.Generator) -> Any:
-    if isinstance(distribution, CategoricalDistribution):
-        keeps, other = rng.random() < KEPT, rng.integers(len(distribution.choices))
-        return value if keeps else distribution.choices[other]
-    assert isinstance(distribution, Numbers)
-    return value_at(distribution, place_of(distribution, value) + SPREAD * rng.normal())
 
 
 def _is_number(value: Any) -> bool:

@@ -11,7 +11,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from searcher.options import options_of
-from searcher.samplers import PRUNERS, SAMPLERS, build_pruner, build_sampler, grid_values
+from searcher.ranges import grid_values
+from searcher.samplers import PRUNERS, SAMPLERS, build_pruner, build_sampler
 
 NUMBERS: dict[str, BaseDistribution] = {
     "a": FloatDistribution(0, 1),

@@ -1,0 +1,66 @@
+"""The part of a space in which trials live: for a sampler that would find each cliff again for each choice.
+
+A model of the trials is least sure at the ends of ranges, and takes a rate of ten that killed a training with
+one optimizer for no news of another one. So a wide range costs it dead trials at both ends, for each choice.
+It is shown a range that ends half of the way between the outermost trial that lived and the second one that
+died beyond: as trials live there the end moves outwards, as they die inwards, which is a bisection.
+
+Notation
+    z    place of a number in its range, 0 to 1 (see `ranges`)
+    a, d z of the trials that lived, and of those that died
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from searcher.foretold import violation
+from searcher.ranges import place_of, value_at
+
+DEAD = 2
+"""Trials that must have died beyond all that lived (house rule: one may have died of another setting)."""
+
+WHOLE = 5
+"""Every so-manieth trial may lie anywhere: what died with one choice may live with another (house rule)."""
+
+
+def living_space(
+    number: int, space: Mapping[str, BaseDistribution], trials: Sequence[FrozenTrial], sign: float
+) -> dict[str, BaseDistribution]:
+    """The space of the trial of this number, without those ends of its ranges where trials only died.
+
+    Of `trials` as a sampler is told them (see `foretold`) those died that violate a constraint, or come to
+    the worst value that is told apart; `sign` is 1 for a metric to be minimized, -1 for one to be maximized.
+    """
+    if number % WHOLE == 0:
+        return dict(space)
+    told = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    worst = max((sign * trial.values[0] for trial in told), default=0.0)
+    died = {t.number for t in told if violation(t) > 0 or sign * t.values[0] >= worst}
+    return {
+        name: _cut(distribution, {t.number: t.params[name] for t in told if name in t.params}, died)
+        for name, distribution in space.items()
+    }
+
+
+def _cut(distribution: BaseDistribution, values: Mapping[int, Any], died: Container[int]) -> BaseDistribution:
+    """A range without its dead ends, by the values that trials had (number -> value)."""
+    if not isinstance(distribution, FloatDistribution) or distribution.step is not None:
+        return distribution
+    places = {number: place_of(distribution, value) for number, value in values.items()}
+    a = [z for number, z in places.items() if number not in died]
+    d = [z for number, z in places.items() if number in died]
+    if not a:
+        return distribution
+    low, high = 1 - _end([1 - z for z in a], [1 - z for z in d]), _end(a, d)
+    return FloatDistribution(value_at(distribution, low), value_at(distribution, high), log=distribution.log)
+
+
+def _end(a: Sequence[float], d: Sequence[float]) -> float:
+    """The upper end that is left."""
+    beyond = sorted(z for z in d if z > max(a))
+    return (max(a) + beyond[DEAD - 1]) / 2 if len(beyond) >= DEAD else 1.0
