@@ -53,7 +53,7 @@ class NonStarters:
         """Why a trial is given up, as a sentence; empty when it is not."""
         if not self._stops or course.has_begun is not False:
             return ""
-        least = LEAST / float(course.facts.get("evaluations_per_epoch", 1))
+        least = LEAST / (float(course.facts.get("evaluations_per_epoch", 0)) or 1.0)
         if course.epoch <= max(MARGIN * self._slowest, least) or soon_begins(course.signals, course.facts):
             return ""
         return (

@@ -20,17 +20,23 @@ NEWEST = 1 / 3
 """Share of all steps whose losses count: what the training has come to, without the noise of one batch (house
 rule)."""
 
+EVALUATED = ("train_loss", "val_loss")
+"""Losses of evaluations."""
+
 ROWS, FEWEST = 3, 6
 """Rows that it takes at least, and those of a training before anything is said of it (house rule)."""
 
 
 def has_begun(signals: Signals, facts: Facts) -> bool | None:
-    """Whether the losses of the newest third of the steps lie below 0.97 T, in the middle; None where T is
-    unknown, or there are too few steps yet.
+    """Whether the losses of the newest third of the steps lie below 0.97 T, in the middle, or one of an
+    evaluation does, where no dropout and no augmentation make it hard; None where T is unknown, or there are
+    too few steps yet.
     """
     trivial = trivial_loss(signals, facts)
     if "loss" not in signals or len(signals["loss"]) < FEWEST or not math.isfinite(trivial):
         return None
+    if any(np.any(signals[name].values < LEARNT * trivial) for name in EVALUATED if name in signals):
+        return True
     t, x = signals["loss"].steps, signals["loss"].values
     since = min(int(np.searchsorted(t, (1 - NEWEST) * (t[-1] + 1))), len(t) - ROWS)
     return bool(np.median(x[since:]) < LEARNT * trivial)

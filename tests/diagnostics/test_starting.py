@@ -27,6 +27,12 @@ def test_the_newest_third_of_the_steps_says_it_by_its_middle() -> None:
     assert has_begun(course([9.0] * 20 + [1.0, 50.0] + [1.0] * 8), FACTS) is True, "one spike is no matter"
 
 
+def test_an_evaluation_below_it_says_so_too() -> None:
+    hard = course([2.0 * TRIVIAL] * 12)
+    assert has_begun(hard.extend(Signals.of({"val_loss": ([11], [1.0])})), FACTS) is True
+    assert has_begun(hard.extend(Signals.of({"train_loss": ([11], [0.98 * TRIVIAL])})), FACTS) is False
+
+
 def test_nothing_is_said_of_few_steps_or_where_the_loss_of_guessing_is_unknown() -> None:
     assert has_begun(course([1.0] * (FEWEST - 1)), FACTS) is None
     assert has_begun(course([1.0] * FEWEST), FACTS) is True
