@@ -176,7 +176,8 @@ class Books:
         """Why a trial is given up that has said something, be it that it was `evaluated`; empty when it may
         go on."""
         pruned = self._pruned(attempt) if evaluated else ""
-        if pruned or attempt.repeat is not None or attempt.course.is_audited:
+        is_exempt = attempt.repeat is not None or attempt.course.is_audited or not attempt.may_be_pruned
+        if pruned or is_exempt:
             return pruned
         return self._non_starters.why(attempt.course)
 

@@ -35,7 +35,7 @@ KEPT = -1.0
 """How well a trial keeps its constraints of which nothing is known but that it violates none."""
 
 BARREN = 1.0
-"""By how much a trial that was given up before it had a value violates its constraints."""
+"""By how much a trial that was given up before it had a value counts as violating, if it keeps all else."""
 
 FENCE = 2.0
 """Times the way from the best value to the median that a value may lie beyond the median (house rule): worse
@@ -47,8 +47,8 @@ def foretold(trials: Sequence[FrozenTrial], *signs: float) -> list[FrozenTrial]:
 
     A sign for each objective: 1 for a metric to be minimized, -1 for one to be maximized. A trial that
     violates a constraint has the last values that it was told with: of a doomed one these are stand-ins
-    already. One that was given up before it had a value, since it did not begin to learn, is told as one
-    that violates a constraint as well: a place to keep away from, however little is known of it.
+    already. One that was given up before it had a value, most likely since it did not begin to learn, is told
+    as violating one, too: a place to keep away from, however little is known of it.
     """
     curves = {trial.number: _curves(trial, signs) for trial in trials}
     columns = [
@@ -65,8 +65,8 @@ def foretold(trials: Sequence[FrozenTrial], *signs: float) -> list[FrozenTrial]:
             return trial
         values = [sign * column.get(trial.number, 0.0) for sign, column in zip(signs, columns, strict=True)]
         amount = violation(trial)
-        if trial.number in barren:
-            amount = max(amount, BARREN)
+        if trial.number in barren and amount <= 0:
+            amount = BARREN
         return _completed_at(trial, values, amount if is_bound else None)
 
     return [seen(trial) for trial in trials]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from searcher.foretold import LikelyEnds, foretold
+from searcher.foretold import BARREN, LikelyEnds, foretold
 
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 
@@ -71,3 +71,15 @@ def test_nothing_is_made_of_nothing() -> None:
     alone = [trial(0, [], PRUNED), trial(1, [0.3], PRUNED, doomed=True)]
     assert [one.state for one in foretold(alone, 1.0)] == [PRUNED, PRUNED]
     assert values([trial(0, [0.5], COMPLETE), trial(1, [], PRUNED)]) == [0.5, 0.5]
+
+
+def test_who_was_given_up_before_a_value_violates_and_who_violates_otherwise_by_as_much_as_it_did() -> None:
+    infeasible = create_trial(state=PRUNED, constraints={"parameters": 0.2, "step_time": -0.5})
+    idle = create_trial(state=PRUNED, constraints={"parameters": -0.5})
+    trials = [trial(0, [0.5], COMPLETE), trial(1, [0.9], COMPLETE), trial(2, [], PRUNED), infeasible, idle]
+    for number, one in enumerate(trials):
+        one.number = number
+    seen = foretold(trials, 1.0)
+    assert [one.constraints["violation"] for one in seen[2:]] == [BARREN, 0.2, BARREN]
+    assert all(one.constraints["violation"] < 0 for one in seen[:2])
+    assert [one.values[0] for one in seen[2:]] == pytest.approx([0.9] * 3), "the worst that is told apart"
