@@ -6,16 +6,19 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from late_trainers import EPOCHS, late
 from made_up_study import made_up_study
 
+from searcher.books import Books
 from searcher.nonstarters import LEAST, MARGIN, NonStarters
 from searcher.opening import load_study
+from searcher.repeats import Repeat
 from searcher.spec import Metric, StudySpec
-from searcher.trial import BEGUN, Outcome, TrialCourse, TrialResult
+from searcher.trial import BEGUN, Outcome, Reprieve, TrialCourse, TrialResult
 
 Call = Callable[..., Any]
 SOON, LATER, NEVER = 0.0, 1.5, 99.0
@@ -86,6 +89,27 @@ def test_repeats_say_nothing_of_the_others() -> None:
 @pytest.mark.parametrize("search", [{"non_starters": "train"}, {"pruner": "none"}])
 def test_who_wants_all_of_them_keeps_them(search: dict[str, Any]) -> None:
     assert stopped_at(judge(ended(0.4, 0.1), **search), NEVER) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("because", "goes_on"),
+    [
+        ({}, False),
+        ({"repeat": Repeat(0, 1)}, True),
+        ({"may_be_pruned": False}, True),  # it says again what it said before it was extended
+        ({"audited": True}, True),
+    ],
+)
+def test_who_is_out_of_reach_of_a_pruner_is_no_non_starter(because: dict[str, Any], goes_on: bool) -> None:
+    course = TrialCourse(Metric())
+    for progress in list(late({"begins": NEVER, "ends": 0.1}))[:4]:
+        course.add(progress)
+    if because.get("audited"):
+        course.let_run(Reprieve("audited", 1, 0.1, "diverging", "it diverges", "to see what comes of it"))
+    attempt: Any = SimpleNamespace(**{"repeat": None, "may_be_pruned": True, "course": course, **because})
+    books = Books.__new__(Books)
+    books._non_starters = judge(ended(0.4, 0.1))
+    assert bool(books.behind(attempt, evaluated=False)) is not goes_on
 
 
 def run(searcher: Call, *points: float, search: str = "") -> list[TrialResult]:
