@@ -24,19 +24,19 @@ from searcher.ranges import place_of, value_at
 DEAD = 2
 """Trials that must have died beyond all that lived (house rule: one may have died of another setting)."""
 
-WHOLE = 5
-"""Every so-manieth trial may lie anywhere: what died with one choice may live with another (house rule)."""
-
 
 def living_space(
     number: int, space: Mapping[str, BaseDistribution], trials: Sequence[FrozenTrial], sign: float
 ) -> dict[str, BaseDistribution]:
     """The space of the trial of this number, without those ends of its ranges where trials only died.
 
+    Whenever a study has doubled one trial may lie anywhere: what died with one choice may live with another.
+    A sampler goes to the very end then, so that more of them would be as many dead ones (house rule).
+
     Of `trials` as a sampler is told them (see `foretold`) those died that violate a constraint, or come to
     the worst value that is told apart; `sign` is 1 for a metric to be minimized, -1 for one to be maximized.
     """
-    if number % WHOLE == 0:
+    if _is_power_of_two(number):
         return dict(space)
     told = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     worst = max((sign * trial.values[0] for trial in told), default=0.0)
@@ -45,6 +45,10 @@ def living_space(
         name: _cut(distribution, {t.number: t.params[name] for t in told if name in t.params}, died)
         for name, distribution in space.items()
     }
+
+
+def _is_power_of_two(number: int) -> bool:
+    return number > 0 and number & (number - 1) == 0
 
 
 def _cut(distribution: BaseDistribution, values: Mapping[int, Any], died: Container[int]) -> BaseDistribution:

@@ -2,7 +2,7 @@
 
 A pruner goes by evaluations, and a training that comes to nothing costs it all steps up to the first one. Its
 losses show sooner that it is no better than guessing. That alone says little: trainings may be slow to begin.
-How slow the good ones of this study are is known as soon as one has come to its end.
+How slow the good ones of this study are is known when some have come to their end.
 
 Notation
     begun   epochs after which a trial was better than guessing, or infinity    [completed]
@@ -26,6 +26,10 @@ LEAST = 0.3
 GOOD = 0.5
 """Share of the completed trials, the best first, that are good ones (house rule)."""
 
+KNOWN = 4
+"""Trials that must have been completed: the first ones may have been quick by luck, and better ones slower
+(house rule)."""
+
 
 class NonStarters:
     """How long trials of a study are given to begin to learn.
@@ -46,8 +50,9 @@ class NonStarters:
         if result.outcome is not Outcome.COMPLETED or result.value is None or result.confirms is not None:
             return
         insort(self._begun, (self._sign * result.value, float(result.facts.get(BEGUN, math.inf))))
-        good = math.ceil(GOOD * len(self._begun))
-        self._slowest = max(begun for _, begun in self._begun[:good])
+        if len(self._begun) >= KNOWN:
+            good = math.ceil(GOOD * len(self._begun))
+            self._slowest = max(begun for _, begun in self._begun[:good])
 
     def why(self, course: TrialCourse) -> str:
         """Why a trial is given up, as a sentence; empty when it is not."""

@@ -45,14 +45,18 @@ def inside(numbers: Numbers, value: float) -> int | float:
 def drawn_around(
     distribution: BaseDistribution, value: Any, spread: float, kept: float, rng: np.random.Generator
 ) -> Any:
-    """A value near another: a number by a step of the standard deviation `spread` of z; of choices the same
-    one with the chance `kept`, else any.
+    """A value near another, or near the end of the range beyond which that lies: a number by a step of the
+    standard deviation `spread` of z, drawn again until it stays in the range; of choices the same one with
+    the chance `kept`, else any.
     """
     if isinstance(distribution, CategoricalDistribution):
         keeps, other = rng.random() < kept, rng.integers(len(distribution.choices))
         return value if keeps else distribution.choices[other]
     assert isinstance(distribution, Numbers)
-    return value_at(distribution, place_of(distribution, value) + spread * rng.normal())
+    place, z = min(max(place_of(distribution, value), 0.0), 1.0), -1.0
+    while not 0.0 <= z <= 1.0:
+        z = place + spread * rng.normal()
+    return value_at(distribution, z)
 
 
 def count_values(distribution: BaseDistribution) -> float:

@@ -26,9 +26,9 @@ SPREAD = 1 / 6
 """Standard deviation of a number around its default, as a share of its range, on the log scale where that has
 one (house rule): a decade of a range of six."""
 
-EVERY = 2
-"""Every so-manieth of the first trials lies around the defaults; those between are drawn from the whole
-space, so that the sampler knows that as well (house rule)."""
+EVERY = 3
+"""Every so-manieth of the first trials, from the second one on, is drawn from the whole space, so that the
+sampler knows that as well; the others lie around the defaults (house rule)."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Start:
 
         Settings without a default are left out: they are the sampler's. Nothing for trials that it draws.
         """
-        if number >= self.count or number % EVERY:
+        if number >= self.count or number % EVERY == 1:
             return {}
         if number == 0:
             return dict(self.defaults)

@@ -59,6 +59,20 @@ def test_points_lie_around_the_best_trials() -> None:
     assert all(isinstance(point["width"], int) and 1 <= point["width"] <= 1000 for point in drawn)
 
 
+def test_points_around_the_end_of_a_range_do_not_pile_up_there() -> None:
+    drawn = points([trial(n, 0.1, rate=1.0, width=1) for n in range(BEST)])
+    places = np.array([place_of(RATE, point["rate"]) for point in drawn])
+    assert np.mean(places == 1.0) == 0.0
+    assert np.mean(1.0 - places) == pytest.approx(SPREAD * np.sqrt(2 / np.pi), rel=0.15), "half a normal"
+    assert np.mean([point["width"] == 1 for point in drawn]) < 0.05
+
+
+def test_a_best_trial_of_a_wider_range_has_its_neighbours_at_the_end() -> None:
+    was = trial(0, 0.1)
+    was.params = {**was.params, "momentum": 7.0}
+    assert 0.9 < middle(points([was])) < 1.0
+
+
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_the_best_are_those_by_the_goal_which_keep_all_constraints(sign: float) -> None:
     poor = [trial(n, sign * 9.0, rate=1e-4) for n in range(5)]

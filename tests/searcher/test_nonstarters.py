@@ -14,7 +14,7 @@ from late_trainers import EPOCHS, late
 from made_up_study import made_up_study
 
 from searcher.books import Books
-from searcher.nonstarters import LEAST, MARGIN, NonStarters
+from searcher.nonstarters import KNOWN, LEAST, MARGIN, NonStarters
 from searcher.opening import load_study
 from searcher.repeats import Repeat
 from searcher.spec import Metric, StudySpec
@@ -53,9 +53,10 @@ def stopped_at(judge: NonStarters, begins: float, ends: float = 0.1) -> float:
     return math.inf
 
 
-def judge(*results: TrialResult, **search: Any) -> NonStarters:
+def judge(*results: TrialResult, times: int = KNOWN, **search: Any) -> NonStarters:
+    """One that knows these trials, each so many times."""
     made = NonStarters(spec(**search))
-    for result in results:
+    for result in results * times:
         made.add(result)
     return made
 
@@ -77,6 +78,10 @@ def test_a_trial_has_as_long_as_the_slowest_of_the_better_half_and_half_as_much_
 
 def test_nobody_is_given_up_while_it_is_unknown_how_slow_the_good_ones_are() -> None:
     assert stopped_at(judge(), NEVER) == math.inf
+    few = judge(ended(0.4, 0.1), times=KNOWN - 1)
+    assert stopped_at(few, NEVER) == math.inf, "better ones may be slower"
+    few.add(ended(0.4, 0.1))
+    assert stopped_at(few, NEVER) < math.inf
     assert stopped_at(judge(ended(None, 0.1)), NEVER) == math.inf, "a good one never began at all"
     for outcome in (Outcome.PRUNED, Outcome.DOOMED, Outcome.FAILED):
         assert stopped_at(judge(ended(0.4, 0.1, outcome)), NEVER) == math.inf
@@ -126,7 +131,7 @@ def run(searcher: Call, *points: float, search: str = "") -> list[TrialResult]:
 
 
 def test_a_study_gives_them_up_and_says_why(searcher: Call) -> None:
-    first, idle, again = run(searcher, SOON, NEVER, SOON)
+    first, *_, idle, again = run(searcher, *[SOON] * KNOWN, NEVER, SOON)
     assert first.outcome is Outcome.COMPLETED and first.epochs == EPOCHS
     assert idle.outcome is Outcome.PRUNED and idle.value is None
     assert idle.reason == (
@@ -137,13 +142,14 @@ def test_a_study_gives_them_up_and_says_why(searcher: Call) -> None:
 
 
 def test_after_an_interruption_it_is_known_how_slow_they_were(searcher: Call) -> None:
-    run(searcher, SOON)
-    *_, idle = run(searcher, SOON, NEVER)
+    run(searcher, *[SOON] * KNOWN)
+    *_, idle = run(searcher, *[SOON] * KNOWN, NEVER)
     assert idle.reason.startswith("not begun to learn at epoch 0.8")
 
 
 def test_they_may_be_trained(searcher: Call) -> None:
-    _, idle = run(searcher, SOON, NEVER, search='non_starters = "train"\npruner = "median"')
+    idle_pruner = 'pruner = { name = "median", n_startup_trials = 99 }'
+    *_, idle = run(searcher, *[SOON] * KNOWN, NEVER, search=f'non_starters = "train"\n{idle_pruner}')
     assert idle.outcome is Outcome.DOOMED or idle.epochs == EPOCHS
 
 
