@@ -111,7 +111,7 @@ def sampler_notes(spec: StudySpec) -> tuple[str, ...]:
     notes = [f"sampler: {plan}"] if plan.why else []
     start = _start(spec, plan)
     if start is not None:
-        others = f", and half of the first {start.count} lie around them" if start.count > 1 else ""
+        others = f", and two in three of the first {start.count} lie around them" if start.count > 1 else ""
         notes.append(f"start: the first trial has the defaults of the training{others}")
     if is_guided(plan.name, spec.search.guided, spec.is_several):
         notes.append("guided: half of the later trials lie around the best, the others not where trials died")
