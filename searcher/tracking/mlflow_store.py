@@ -1,13 +1,13 @@
-"""MLflow's store: reached, made when it is fresh, its errors in our own words."""
+"""MLflow's store: reached, made when it is fresh, its errors in our own words, its batches."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 
@@ -83,3 +83,8 @@ def translated(uri: str, what: str = "written", moreover: str = SAFE) -> Iterato
             f"the MLflow record at {hide_passwords(uri)} cannot be {what}: {first}; check the address and "
             f"that the server is running, or name another one with --tracking-uri{moreover}"
         ) from error
+
+
+def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """The items in pieces of at most `size`."""
+    return (items[i : i + size] for i in range(0, len(items), size))

@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ from searcher.tracking.entries import (
     study_params,
 )
 from searcher.tracking.environment import environment_tags, source_tags
-from searcher.tracking.mlflow_store import connect
+from searcher.tracking.mlflow_store import chunks, connect
 from searcher.tracking.usage_curves import SYSTEM
 from searcher.tracking.views import saved_views, tag_of
 from searcher.trial import TrialResult
@@ -73,6 +73,9 @@ class MlflowStudy:
         """Find or make the experiment and the run of the study, which goes on from now."""
         self.find(make=True)
         self._views = None
+        known = self.client.get_run(self.parent).data.params  # who made it may have been killed before these
+        lacking = {name: value for name, value in study_params(self.spec).items() if name not in known}
+        self.write_params(self.parent, lacking)
         self.client.update_run(self.parent, status="RUNNING")
         shared = {**environment_tags(), **search_tags(self.spec), **seed_tags(self.spec)}
         self.tag(self.parent, {**source_tags(), **shared})
@@ -293,8 +296,3 @@ def now() -> int:
 
 def _milliseconds(seconds: float) -> int:
     return int(seconds * 1000)
-
-
-def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """The items in pieces of at most `size`."""
-    return (items[i : i + size] for i in range(0, len(items), size))

@@ -10,6 +10,7 @@ from typing import Any
 import mlflow
 import numpy as np
 import pytest
+from made_up_study import made_up_study
 from mixed_study import fate_of, study_file
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -20,6 +21,8 @@ from searcher.errors import TrackingError
 from searcher.spec import StudySpec
 from searcher.tracking import BackgroundTracker, MlflowTracker, NullTracker, Tracker, view_links
 from searcher.tracking.axes import MOST_KEYS, ONCE
+from searcher.tracking.entries import study_params
+from searcher.tracking.mlflow_study import MlflowStudy
 from searcher.tracking.usage_curves import SYSTEM
 from trainers.progress import Progress
 
@@ -259,3 +262,23 @@ def test_a_report_that_cannot_be_kept_is_a_failure_of_the_record(tmp_path: Path)
     tracker.report([tmp_path / "report.html"])
     tracker.close("", [])
     assert str(tracker.failure) == "no room"
+
+
+def test_what_the_run_of_a_study_lacks_is_written_when_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    spec, _ = made_up_study(1)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowStudy, "write_params", killed)
+        with pytest.raises(KeyboardInterrupt):
+            MlflowStudy(spec, uri).open()
+    for _ in range(2):
+        study = MlflowStudy(spec, uri)
+        study.open()
+        assert study.client.get_run(study.parent).data.params == study_params(spec)
+    (only,) = study.client.search_runs([study.experiment])
+    assert only.info.run_id == study.parent
