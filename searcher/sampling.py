@@ -18,7 +18,7 @@ from searcher.ranges import count_values, grid_values
 from searcher.samplers import LEARNING, SAMPLERS, Reproducible, build_sampler, is_guided
 from searcher.space import conditions_first, distribution_of, holds, value_in
 from searcher.spec import Conditions, Named, StudySpec
-from searcher.starts import Start, nearest
+from searcher.starts import EVERY, Start, nearest
 from trainers.config import SETTINGS, default_of
 
 AUTO, PARTIAL = "auto", "partial-fixed"
@@ -111,7 +111,8 @@ def sampler_notes(spec: StudySpec) -> tuple[str, ...]:
     notes = [f"sampler: {plan}"] if plan.why else []
     start = _start(spec, plan)
     if start is not None:
-        others = f", and two in three of the first {start.count} lie around them" if start.count > 1 else ""
+        around = f", and {EVERY - 1} in {EVERY} of the first {start.count} lie around them"
+        others = around if start.count > 2 else ""  # the second one is drawn from the whole space
         notes.append(f"start: the first trial has the defaults of the training{others}")
     if is_guided(plan.name, spec.search.guided, spec.is_several):
         notes.append("guided: half of the later trials lie around the best, the others not where trials died")

@@ -85,6 +85,10 @@ def translated(uri: str, what: str = "written", moreover: str = SAFE) -> Iterato
         ) from error
 
 
+MOST_METRICS, MOST_PARAMS, MOST_TAGS = 1000, 100, 100
+"""What MLflow takes in one batch."""
+
+
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     """The items in pieces of at most `size`."""
     return (items[i : i + size] for i in range(0, len(items), size))

@@ -33,7 +33,7 @@ from searcher.tracking.entries import (
     study_params,
 )
 from searcher.tracking.environment import environment_tags, source_tags
-from searcher.tracking.mlflow_store import chunks, connect
+from searcher.tracking.mlflow_store import MOST_METRICS, MOST_PARAMS, MOST_TAGS, chunks, connect
 from searcher.tracking.usage_curves import SYSTEM
 from searcher.tracking.views import saved_views, tag_of
 from searcher.trial import TrialResult
@@ -42,9 +42,6 @@ from searcher.verify import Curves, RunRecord
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run, RunInfo
-
-MOST_METRICS, MOST_PARAMS, MOST_TAGS = 1000, 100, 100
-"""What MLflow takes in one batch."""
 
 STUDIES, TRIALS = f"tags.`{KIND}` = 'study'", f"tags.`{KIND}` = 'trial'"
 """Filters for the run of a study and those of its trials."""
@@ -73,9 +70,6 @@ class MlflowStudy:
         """Find or make the experiment and the run of the study, which goes on from now."""
         self.find(make=True)
         self._views = None
-        known = self.client.get_run(self.parent).data.params  # who made it may have been killed before these
-        lacking = {name: value for name, value in study_params(self.spec).items() if name not in known}
-        self.write_params(self.parent, lacking)
         self.client.update_run(self.parent, status="RUNNING")
         shared = {**environment_tags(), **search_tags(self.spec), **seed_tags(self.spec)}
         self.tag(self.parent, {**source_tags(), **shared})
@@ -89,7 +83,10 @@ class MlflowStudy:
             return False
         self.experiment = self.find_experiment()
         if parents := self.search(STUDIES):
-            self._remember(self._chosen(parents))
+            parent = self._chosen(parents)
+            if make:
+                self._describe(parent)
+            self._remember(parent)
         elif make:
             self.make_parent({**source_tags(), NOTE: first_note(self.spec)})
         return True
@@ -115,8 +112,13 @@ class MlflowStudy:
         """A new run for the study."""
         tags = {**tags, KIND: "study"}
         run = self.client.create_run(self.experiment, tags=tags, run_name=name or self.spec.name)
-        self.write_params(run.info.run_id, study_params(self.spec))
+        self._describe(run)
         self._remember(run)
+
+    def _describe(self, parent: Run) -> None:
+        """Write what its params lack: all, or those that whoever made it was killed before writing."""
+        params, known = study_params(self.spec), parent.data.params
+        self.write_params(parent.info.run_id, {k: v for k, v in params.items() if k not in known})
 
     def _remember(self, parent: Run) -> None:
         self.parent = str(parent.info.run_id)

@@ -148,8 +148,8 @@ def test_after_an_interruption_it_is_known_how_slow_they_were(searcher: Call) ->
 
 
 def test_they_may_be_trained(searcher: Call) -> None:
-    idle_pruner = 'pruner = { name = "median", n_startup_trials = 99 }'
-    *_, idle = run(searcher, *[SOON] * KNOWN, NEVER, search=f'non_starters = "train"\n{idle_pruner}')
+    lenient = 'pruner = { name = "median", n_startup_trials = 99 }'
+    *_, idle = run(searcher, *[SOON] * KNOWN, NEVER, search=f'non_starters = "train"\n{lenient}')
     assert idle.outcome is Outcome.DOOMED or idle.epochs == EPOCHS
 
 
