@@ -112,6 +112,7 @@ def _run(task: dict[str, Any]) -> dict[str, Any]:
         run_study(spec, Places("sqlite:///studies.db", tracking, report=False), view)
     except SearcherError as one:
         error = str(one)
+    print(*notes, error or "it came to its end", sep="\n")  # for the log: a test that fails shows it
     if task.get("blind"):  # what is recorded cannot be read under these conditions
         return {"error": error, "notes": notes}
     return {
