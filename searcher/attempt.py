@@ -14,6 +14,7 @@ from diagnostics import Report
 from searcher.extending import EPOCHS, Extension, extension_in, may_extend
 from searcher.launchers.job import Job
 from searcher.ledger import Ledger
+from searcher.pastbest import PATIENCE, may_end_early, why_past_best
 from searcher.patience import Patience
 from searcher.repeats import Repeat, repeat_of
 from searcher.settings import job_of, refused_settings, settings_of
@@ -59,6 +60,12 @@ class Attempt:
     def may_be_pruned(self) -> bool:
         """Whether it has come further than to the end that was planned: up to there nobody has pruned it."""
         return self.extension is None or self.course.epoch > self.extension.planned
+
+    @property
+    def past_best(self) -> str:
+        """Why it has ended by itself before its last epoch, when it was given a patience; else empty."""
+        given = None if self.settings.get(PATIENCE) else self.job.settings.get(PATIENCE)
+        return why_past_best(self.spec.metric, self.course, given)
 
     @property
     def number(self) -> int:
@@ -136,6 +143,8 @@ def first_attempt(
     job = job_of(spec, trial.number, settings, runs, ledger.alike(settings), slots)
     if not refused and repeat is None and may_extend(spec, settings):
         job = replace(job, settings={**job.settings, KEEP: True})
+    if not refused and repeat is None and may_end_early(spec, settings):
+        job = replace(job, settings={**job.settings, PATIENCE: ledger.waits.patience(settings)})
     attempt = Attempt(spec, trial, point, settings, job, earlier, repeat)
     if (extension := extension_in(trial.user_attrs)) is not None:
         attempt.extend(extension)

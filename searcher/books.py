@@ -170,7 +170,7 @@ class Books:
             is_known = any(one.outcome is Outcome.COMPLETED for one in self.ledger.results)
             is_sound = is_known if has_value else trainable
             return Outcome.DOOMED, report, self._no_value(course, lacking, trainable=is_sound)
-        return outcome, report, ended.cause or stop_reason(report.findings)
+        return outcome, report, ended.cause or stop_reason(report.findings) or attempt.past_best
 
     def behind(self, attempt: Attempt, *, evaluated: bool) -> str:
         """Why a trial is given up that has said something, be it that it was `evaluated`; empty when it may

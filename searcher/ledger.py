@@ -15,6 +15,7 @@ from diagnostics import Signals
 from searcher.fronts import losses_of, pareto_front
 from searcher.memory import Signature, signature
 from searcher.pareto import crowding
+from searcher.pastbest import Waits
 from searcher.records import WEIGHTS, trial_folder
 from searcher.spec import Metric, Objective
 from searcher.trial import Facts, Outcome, TrialResult, ranked
@@ -52,6 +53,7 @@ class Ledger:
         self.results: list[TrialResult] = []
         self.searched = 0  # trials of the search
         self.device_hours = 0.0  # that they took
+        self.waits = Waits(metric)
         self._metrics = (metric, *further)
         self._runs = runs
         self._best: list[
@@ -80,6 +82,7 @@ class Ledger:
             self.device_hours += result.seconds / 3600
         else:
             self._repeated.add(result.confirms)
+        self.waits.add(result)
         data = result.facts.get(DIGEST)
         self._siblings[data] = with_sibling(self._siblings.get(data, {}), result)
         self._alike[signature(result.settings)].append(result)

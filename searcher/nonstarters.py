@@ -11,24 +11,14 @@ Notation
 from __future__ import annotations
 
 import math
-from bisect import insort
 
 from diagnostics.evidence.starting import soon_begins
+from searcher.goodtrials import MARGIN, GoodTrials, counts
 from searcher.spec import StudySpec
-from searcher.trial import BEGUN, Outcome, TrialCourse, TrialResult
-
-MARGIN = 1.5
-"""Times as many epochs as the slowest of the good trials needed that every trial is given (house rule)."""
+from searcher.trial import BEGUN, TrialCourse, TrialResult
 
 LEAST = 0.3
-"""Share of the way to its first evaluation that it is given all the same (house rule)."""
-
-GOOD = 0.5
-"""Share of the completed trials, the best first, that are good ones (house rule)."""
-
-KNOWN = 4
-"""Trials that must have been completed: the first ones may have been quick by luck, and better ones slower
-(house rule)."""
+"""Share of the way to its first evaluation that every trial is given (house rule)."""
 
 
 class NonStarters:
@@ -41,27 +31,21 @@ class NonStarters:
     def __init__(self, spec: StudySpec) -> None:
         search = spec.search
         self._stops = search.non_starters == "stop" and search.pruner.name != "none" and not spec.is_several
-        self._sign = spec.metric.sign
-        self._begun: list[tuple[float, float]] = []  # cost, and begun, of the completed trials, best first
-        self._slowest = math.inf
+        self._begun = GoodTrials(spec.metric)
 
     def add(self, result: TrialResult) -> None:
         """A trial has ended."""
-        if result.outcome is not Outcome.COMPLETED or result.value is None or result.confirms is not None:
-            return
-        insort(self._begun, (self._sign * result.value, float(result.facts.get(BEGUN, math.inf))))
-        if len(self._begun) >= KNOWN:
-            good = math.ceil(GOOD * len(self._begun))
-            self._slowest = max(begun for _, begun in self._begun[:good])
+        if counts(result):
+            self._begun.add(result, float(result.facts.get(BEGUN, math.inf)))
 
     def why(self, course: TrialCourse) -> str:
         """Why a trial is given up, as a sentence; empty when it is not."""
         if not self._stops or course.has_begun is not False:
             return ""
         least = LEAST / (float(course.facts.get("evaluations_per_epoch", 0)) or 1.0)
-        if course.epoch <= max(MARGIN * self._slowest, least) or soon_begins(course.signals, course.facts):
+        if course.epoch <= max(MARGIN * self._begun.most, least) or soon_begins(course.signals, course.facts):
             return ""
         return (
             f"not begun to learn at epoch {course.epoch:.2g}: its training loss is that of guessing, "
-            f"and the better half of the completed trials had passed it by epoch {self._slowest:.2g}"
+            f"and the better half of the completed trials had passed it by epoch {self._begun.most:.2g}"
         )

@@ -154,6 +154,7 @@ class Search(_Strict):
     start: Literal["defaults", "anywhere"] = "defaults"  # where the first trials of a sampler that learns lie
     guided: bool = True  # whether gp goes by the best trials and by where trials died
     non_starters: Literal["stop", "train"] = "stop"  # trials that do not begin to learn when good ones have
+    past_best: Literal["stop", "train"] = "stop"  # trainings that get no better for longer than good ones did
     seed: int = Field(default=0, ge=0)
     trials: int | None = Field(default=None, ge=1)
     hours: float | None = Field(default=None, gt=0)

@@ -14,7 +14,8 @@ from late_trainers import EPOCHS, late
 from made_up_study import made_up_study
 
 from searcher.books import Books
-from searcher.nonstarters import KNOWN, LEAST, MARGIN, NonStarters
+from searcher.goodtrials import KNOWN, MARGIN
+from searcher.nonstarters import LEAST, NonStarters
 from searcher.opening import load_study
 from searcher.repeats import Repeat
 from searcher.spec import Metric, StudySpec
