@@ -1,5 +1,6 @@
 """Whether stops of trials are right: every trial is let run on, and it is seen what became of it. Of doomed
-ones the audit says so; those that do not begin to learn are counted beside the study.
+ones the audit says so; those that do not begin to learn, and those past their best, are counted beside the
+study.
 
     python -m benchmarks.stops --seeds 6 --file stops.jsonl       # runs what the file lacks, then shows
     python -m benchmarks.stops --show --file stops.jsonl          # shows what it has
@@ -12,10 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import tempfile
 import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean
 
@@ -24,9 +26,10 @@ from searcher.audit import BEST_SHARE, audited, spared
 from searcher.events import Event, TrialEnded, TrialProgressed
 from searcher.nonstarters import NonStarters
 from searcher.opening import load_study
+from searcher.pastbest import Waits
 from searcher.spec import StudySpec
 from searcher.study import Places, run_study
-from searcher.trial import ranked
+from searcher.trial import Outcome, TrialResult, ranked
 
 EVERYTHING = {"sampler": "random", "pruner": "none", "start": "anywhere", "audit": 1.0}
 """What the study file says, so that no trial is given up."""
@@ -47,6 +50,9 @@ class AuditedStudy:
     idle: list[int] = field(default_factory=list)  # trials that would have been given up as non-starters
     idle_saved: float = 0.0  # share of the epochs
     idle_wrong: list[str] = field(default_factory=list)  # those that ended in the best quarter
+    past: list[int] = field(default_factory=list)  # trials that would have ended past their best
+    past_saved: float = 0.0  # share of the epochs
+    past_wrong: list[str] = field(default_factory=list)  # of the best quarter those that became better later
 
     @property
     def best(self) -> int:
@@ -55,12 +61,17 @@ class AuditedStudy:
 
 
 class Watch:
-    """Counts the non-starters of a study that gives up nobody: trial -> the epoch at which it would have been
-    given up, after which it is no measure for others."""
+    """Counts the non-starters of a study that gives up nobody, and the trials that would have ended past
+    their best: trial -> the epoch at which it would have been over, after which it is no measure for others.
+    `missed` are those of the latter that became better later, with their value then, and at their end.
+    """
 
     def __init__(self, spec: StudySpec) -> None:
         self.given_up: dict[int, float] = {}
+        self.past: dict[int, float] = {}
+        self.missed: dict[int, tuple[float, float]] = {}
         self._judge = NonStarters(spec)
+        self._waits = Waits(spec.metric)
 
     def __call__(self, event: Event) -> None:
         """Take in what happened."""
@@ -69,6 +80,28 @@ class Watch:
                 self.given_up[event.number] = event.course.epoch
         elif isinstance(event, TrialEnded) and event.result.number not in self.given_up:
             self._judge.add(event.result)
+            self._end_early(event.result)
+
+    def _end_early(self, result: TrialResult) -> None:
+        values, patience = result.values, self._waits.patience(result.settings)
+        over = None if patience is None else first_lost(values, patience)
+        if over is not None and over < max(values) and result.outcome is Outcome.COMPLETED:
+            self.past[result.number] = result.epochs * over / max(values)
+            if values[over] != result.value:
+                self.missed[result.number] = (values[over], result.value or 0.0)
+            values = {due: value for due, value in values.items() if due <= over}
+        self._waits.add(replace(result, values=values))
+
+
+def first_lost(values: Mapping[int, float], patience: int) -> int | None:
+    """The evaluation at which a training of this patience ends (evaluations due -> best so far)."""
+    since, before = 0, math.nan
+    for due, value in sorted(values.items()):
+        if value != before:
+            since, before = due, value
+        if due - since >= patience:
+            return due
+    return None
 
 
 def audit_study(name: str, task: Task, seed: int, trials: int) -> AuditedStudy:
@@ -94,6 +127,13 @@ def audit_study(name: str, task: Task, seed: int, trials: int) -> AuditedStudy:
         idle=sorted(watch.given_up),
         idle_saved=sum(epochs[n] - at for n, at in watch.given_up.items()) / sum(epochs.values()),
         idle_wrong=[f"trial {n}, place {place}" for place, n in enumerate(best, 1) if n in watch.given_up],
+        past=sorted(watch.past),
+        past_saved=sum(epochs[n] - at for n, at in watch.past.items()) / sum(epochs.values()),
+        past_wrong=[
+            "place {}: {:.4g}, not {:.4g}".format(place, *watch.missed[n])
+            for place, n in enumerate(best, 1)
+            if n in watch.missed
+        ],
     )
 
 
@@ -129,22 +169,29 @@ def _known(file: Path) -> list[AuditedStudy]:
 
 
 def table(found: Iterable[AuditedStudy]) -> str:
-    """The counts of every task and of all, in Markdown: of doomed trials, then of non-starters."""
+    """The counts of every task and of all, in Markdown: of doomed trials, of non-starters, and of trials past
+    their best."""
     studies = list(found)
     by_task = {
         name: [s for s in studies if s.task == name] for name in dict.fromkeys(s.task for s in studies)
     }
+    rows = {**by_task, "all": studies}
     doomed = [
         "| task | trials | to their end | stops due | epochs saved | spared | wrong | of the best quarter |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
-        *(_line(name, own) for name, own in {**by_task, "all": studies}.items()),
+        *(_line(name, own) for name, own in rows.items()),
     ]
     idle = [
         "| task | non-starters | epochs saved | wrong | of the best quarter |",
         "|---|--:|--:|--:|--:|",
-        *(_idle_line(name, own) for name, own in {**by_task, "all": studies}.items()),
+        *(_counted(name, own, "idle") for name, own in rows.items()),
     ]
-    return "\n".join([*doomed, "", *idle])
+    past = [
+        "| task | past their best | epochs saved | better later | of the best quarter |",
+        "|---|--:|--:|--:|--:|",
+        *(_counted(name, own, "past") for name, own in rows.items()),
+    ]
+    return "\n".join([*doomed, "", *idle, "", *past])
 
 
 def _line(name: str, studies: list[AuditedStudy]) -> str:
@@ -156,10 +203,13 @@ def _line(name: str, studies: list[AuditedStudy]) -> str:
     return f"| {name} | {' | '.join(map(str, cells))} | {len(wrong)} of {best} = {len(wrong) / best:.1%} |"
 
 
-def _idle_line(name: str, studies: list[AuditedStudy]) -> str:
-    wrong, best = [text for one in studies for text in one.idle_wrong], sum(one.best for one in studies)
-    saved, which = mean(one.idle_saved for one in studies), f" ({'; '.join(wrong)})" if wrong else ""
-    cells = [sum(len(one.idle) for one in studies), f"{saved:.1%}", f"{len(wrong)}{which}"]
+def _counted(name: str, studies: list[AuditedStudy], what: str) -> str:
+    """The line of a task, of what was counted beside it: `idle` or `past`."""
+    known = [asdict(one) for one in studies]
+    wrong, best = [text for one in known for text in one[f"{what}_wrong"]], sum(one.best for one in studies)
+    saved = mean(one[f"{what}_saved"] for one in known)
+    which = f" ({'; '.join(wrong)})" if wrong else ""
+    cells = [sum(len(one[what]) for one in known), f"{saved:.1%}", f"{len(wrong)}{which}"]
     return f"| {name} | {' | '.join(map(str, cells))} | {len(wrong)} of {best} = {len(wrong) / best:.1%} |"
 
 

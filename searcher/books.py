@@ -194,7 +194,7 @@ class Books:
     def extended(self, attempt: Attempt, ended: Ended) -> bool:
         """Whether a training that came to its end goes on beyond it; then it has got more epochs."""
         course, is_new = attempt.course, attempt.extension is None and attempt.repeat is None
-        if ended.end is not End.FINISHED or course.value is None or not is_new:
+        if ended.end is not End.FINISHED or course.value is None or not is_new or attempt.past_best:
             return False
         if not may_extend(self._spec, attempt.settings):
             return False

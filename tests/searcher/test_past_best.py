@@ -7,13 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from made_up_study import made_up_study
 
+from searcher.books import Books
 from searcher.goodtrials import KNOWN, MARGIN, GoodTrials
+from searcher.launchers.job import End, Ended
 from searcher.opening import load_study
 from searcher.pastbest import SHARE, Waits, longest_wait, may_end_early, why_past_best
 from searcher.spec import Metric, StudySpec
@@ -123,6 +126,13 @@ def test_a_reason_is_told_of_those_alone_that_had_more_epochs() -> None:
     assert why_past_best(Metric(), course, None) == ""
     course.add(Progress(120, float(EPOCHS), EPOCHS, {"val_loss": 0.6}))
     assert why_past_best(Metric(), course, 4) == ""
+
+
+def test_what_is_past_its_best_does_not_go_on_beyond_its_end() -> None:
+    course = TrialCourse(Metric())
+    course.add(Progress(10, 1.0, EPOCHS, {"val_loss": 0.5}))
+    attempt: Any = SimpleNamespace(course=course, extension=None, repeat=None, past_best="past its best")
+    assert not Books.__new__(Books).extended(attempt, Ended(End.FINISHED, ""))
 
 
 def run(

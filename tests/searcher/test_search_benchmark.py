@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from optuna.pruners import NopPruner
+from torch import nn
 
 from benchmarks.search_figures import compare, dead_share, figures_of
 from benchmarks.search_runs import TASKS, Task, Trace, run_ours, run_rival
-from benchmarks.stops import audit_study, table
+from benchmarks.stops import audit_study, first_lost, table
+from searcher.goodtrials import KNOWN
+from trainers.best import Best
+from trainers.config import TrialConfig
 
 TINY = replace(
     TASKS["digits-mlp"],
@@ -68,3 +73,23 @@ def test_non_starters_are_counted_beside_the_audit() -> None:
     assert f"| all | 2 | {found.idle_saved:.1%} | 1 (trial 3, place 1) | 1 of {found.best} =" in table(
         [wrong]
     )
+
+
+def test_trials_past_their_best_are_counted_beside_the_audit() -> None:
+    found = audit_study("digits-mlp", TINY, 1, 6)
+    assert len(found.past_wrong) <= len(found.past) <= 6 and 0 <= found.past_saved < 1
+    assert all(number >= KNOWN for number in found.past)
+    wrong = replace(found, past=[4], past_wrong=["place 1: 0.4, not 0.3"])
+    assert f"| all | 1 | {found.past_saved:.1%} | 1 (place 1: 0.4, not 0.3) | 1 of {found.best} =" in table(
+        [wrong]
+    )
+
+
+def test_a_training_is_over_when_its_patience_is_lost(rng: np.random.Generator) -> None:
+    for _ in range(200):
+        values, patience = rng.integers(0, 9, rng.integers(1, 12)), int(rng.integers(1, 5))
+        best = Best(TrialConfig(patience=patience))
+        told = (best.note({"val_loss": float(value)}, nn.Identity()) for value in values)
+        over = next((due for due, _ in enumerate(told, 1) if best.age >= patience), None)
+        so_far = dict(enumerate(np.minimum.accumulate(values).astype(float), 1))
+        assert first_lost(so_far, patience) == over, "as the trainer itself says"
