@@ -4,7 +4,8 @@ Notation
     l       training loss per row; a late row is the median of a block of steps             [n]
     m       medians of blocks of BLOCK rows                                                 [n // BLOCK]
     start   loss of the first step
-    level   the higher of `start` and the loss of the trivial predictor, where that is known
+    level   the higher of `start` and the loss of the trivial predictor, where that is known; the usual loss
+            of the first steps instead of `start` where that may be low by chance
     bar     level + (FACTOR - 1) |level|; without a trivial loss, for a level of one batch, NOISE noise of m
             instead of |level| where that is more
     rise    first block of the last run above the bar
@@ -91,7 +92,8 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         return  # a case for the rule of non-finite values
     start, trivial = float(loss.values[0]), trivial_loss(signals, facts)
     known = math.isfinite(trivial) and facts.get("task") != "other"
-    level, sure = max(start, trivial) if known else _level_at_start(loss), known or _is_violent(signals)
+    level = max(_level_at_start(loss, known), trivial if known else -math.inf)
+    sure = known or _is_violent(signals)
     found = _confirmed(loss, start, level, known)
     if found is None and level > 0:
         found = _overwhelming(loss, level, sure)
@@ -123,9 +125,15 @@ def _has_lost(loss: Series, facts: Facts, first: int, now: float) -> bool:
     return facts.get("task") != "other" and now > LOST * low > 0
 
 
-def _level_at_start(loss: Series) -> float:
-    """The first loss, or that of the first block where chance may have made the first one low."""
+def _level_at_start(loss: Series, known: bool) -> float:
+    """The first loss, or that of the first block where chance may have made the first one low: where one of
+    the next blocks was as low, or the trivial loss is not `known`.
+
+    Targets far from 0 have a loss far above the trivial one at first, which differs a lot between batches.
+    """
     first = float(loss.values[0])
+    if known and not np.any(loss.values[BLOCK : BLOCK * CONFIRM] <= first):
+        return first
     block = loss.values[:BLOCK]
     usual = float(np.mean(block)) if np.all(np.isfinite(block)) else first
     return max(first, min(usual, first + CHANCE * abs(first)))

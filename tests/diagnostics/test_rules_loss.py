@@ -70,6 +70,26 @@ def test_a_high_single_batch_at_the_start_is_no_level_to_leave(rng: np.random.Ge
     assert said(diverging, of(loss), {}) == []
 
 
+def test_a_first_batch_that_is_low_by_chance_is_no_level_to_leave(rng: np.random.Generator) -> None:
+    alarms = []
+    for _ in range(200):
+        loss = np.mean(rng.normal(152.0, 77.0, (120, 8)) ** 2, axis=1)  # of answers near 0, in batches of 8
+        loss[0] = rng.uniform(0.45, 0.6) * np.mean(loss)
+        facts = {"task": "regression", "trivial_loss": 77.0**2}
+        alarms.append(any(said(diverging, of(loss[:n]), facts) for n in (60, 90, 120)))
+    assert seldom(alarms, 0.19)  # where none of the next fifty batches is as low; measured: 15.1 %
+
+
+def test_a_loss_that_dips_before_it_rises_has_left_the_level_of_its_first_batch(
+    rng: np.random.Generator,
+) -> None:
+    for _ in range(20):
+        dips = int(rng.integers(1, 5))
+        loss = noisy(np.where(dips < T, rng.uniform(4.5, 7.0), np.where(T > 0, 2.2, 2.4)), rng)
+        (finding,) = said(diverging, of(loss[:100]))
+        assert finding.severity is Severity.FATAL
+
+
 def test_a_divergence_is_found_in_the_thinned_rows_of_a_long_training(rng: np.random.Generator) -> None:
     n = 20_000
     at = int(rng.integers(5000, 9000))
