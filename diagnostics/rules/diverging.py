@@ -21,14 +21,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from diagnostics.evidence.first_loss import BLOCK, first_loss, usual_first_loss
 from diagnostics.evidence.guessing import trivial_loss
 from diagnostics.evidence.rows import begin_of_last_run
 from diagnostics.evidence.trends import SIGNIFICANT, Values, mann_kendall, noise, theil_sen
 from diagnostics.findings import Facts, Finding, Rule, Severity
 from diagnostics.signals import Series, Signals
-
-BLOCK = 10
-"""Rows in a block: house rule, long enough for a median that one bad batch cannot move."""
 
 NOISE = 6.0
 """How many deviations of the block medians count as a jump (house rule: 6 sigma, no false alarm in
@@ -71,10 +69,6 @@ YOUNG = 4
 TURNED = 0.7
 """Share of its peak below which a rise has turned (house rule: the noise of block medians is far less)."""
 
-CHANCE = 2.0
-"""Times itself that a first loss may lie below the usual one by chance (house rule: the squared errors of one
-batch of four); more is taken for a rise."""
-
 FALLING = -1.64
 """Mann-Kendall score below which the loss counts as falling (one-sided 5 %)."""
 
@@ -92,7 +86,7 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         return  # a case for the rule of non-finite values
     start, trivial = float(loss.values[0]), trivial_loss(signals, facts)
     known = math.isfinite(trivial) and facts.get("task") != "other"
-    level = max(_level_at_start(loss, known), trivial if known else -math.inf)
+    level = max(first_loss(loss), trivial) if known else usual_first_loss(loss)
     sure = known or _is_violent(signals)
     found = _confirmed(loss, start, level, known)
     if found is None and level > 0:
@@ -123,20 +117,6 @@ def _has_lost(loss: Series, facts: Facts, first: int, now: float) -> bool:
     before = _block_medians(loss)[: first // BLOCK]
     low = float(np.min(before, initial=math.inf))
     return facts.get("task") != "other" and now > LOST * low > 0
-
-
-def _level_at_start(loss: Series, known: bool) -> float:
-    """The first loss, or that of the first block where chance may have made the first one low: where one of
-    the next blocks was as low, or the trivial loss is not `known`.
-
-    Targets far from 0 have a loss far above the trivial one at first, which differs a lot between batches.
-    """
-    first = float(loss.values[0])
-    if known and not np.any(loss.values[BLOCK : BLOCK * CONFIRM] <= first):
-        return first
-    block = loss.values[:BLOCK]
-    usual = float(np.mean(block)) if np.all(np.isfinite(block)) else first
-    return max(first, min(usual, first + CHANCE * abs(first)))
 
 
 def _confirmed(loss: Series, start: float, level: float, sure: bool) -> tuple[int, float] | None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from diagnostics.evidence.first_loss import first_loss
 from diagnostics.evidence.guessing import beats_guessing, has_validated
 from diagnostics.evidence.improvement import soon_learns
 from diagnostics.evidence.learning import Standing, standing
@@ -67,7 +68,8 @@ REPLACED = 1.0
 """Update over weights that one step must have reached in most matrices to have replaced them."""
 
 JUMPED = 2.0
-"""Times the trivial loss that the loss must have jumped to as well: then nothing good came of it."""
+"""Times the trivial loss, or that of the start where that is higher, that the loss must have jumped to as
+well: then nothing good came of it."""
 
 BLIND = 1e-4
 """Spread of the answers over their size below which they are the same for all inputs (house rule: a
@@ -142,8 +144,9 @@ def _hopeless(signals: Signals, facts: Facts, now: Standing) -> str:
     u = np.minimum(update / np.maximum(weight, np.finfo(float).tiny), 1 / np.finfo(float).eps)
     if np.all(np.median(u[-ROWS:], axis=1) > HUGE):
         return "huge steps"
-    highest = float(np.max(mean_blocks(signals["loss"].steps, signals["loss"].values, 50)))
-    if np.median(np.max(u, axis=0)) > REPLACED and highest > JUMPED * now.trivial:
+    loss = signals["loss"]
+    highest = float(np.max(mean_blocks(loss.steps, loss.values, 50)))
+    if np.median(np.max(u, axis=0)) > REPLACED and highest > JUMPED * max(now.trivial, first_loss(loss)):
         return "replaced"
     return "blind" if _is_blind(signals) else ""
 

@@ -145,6 +145,23 @@ def test_what_shows_that_waiting_is_of_no_use_is_said_early(name: str, rng: np.r
     assert often(called, 0.87)  # else the loss looks by chance as if it began to fall; measured: 90.7 %
 
 
+def test_steps_as_large_as_the_weights_have_done_harm_where_the_loss_has_jumped(
+    rng: np.random.Generator,
+) -> None:
+    t = np.arange(100)
+    ratio = np.where(np.arange(20) < 3, 2.0, 0.01)
+    why = "; its first steps replaced the weights, and nothing of use came after"
+    called, alarms = [], []
+    for _ in range(100):
+        jumped = noisy(np.where((t > 0) & (t < 10), 30.0, 2.4), rng, 0.02)
+        called.append(any(is_given_up(f, why) for f in said(not_learning, layered(jumped, ratio=ratio))))
+        far = noisy(np.full(100, 11.0), rng, 0.3)  # so it was before the first step
+        far[0] = rng.uniform(5.0, 11.0)
+        alarms.append(bool(said(not_learning, layered(far, ratio=ratio))))
+    assert often(called, 0.9)  # else the loss looks by chance as if it fell; measured: 93.9 %
+    assert seldom(alarms, 0.03)  # where no other batch is as low as the first; measured: 2.0 %
+
+
 def test_a_training_that_answers_blindly_is_given_up_and_one_that_wakes_up_is_not(
     rng: np.random.Generator,
 ) -> None:
