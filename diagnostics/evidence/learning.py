@@ -138,6 +138,22 @@ def level(x: Values) -> tuple[float, float]:
     return float(np.median(runs)), math.sqrt(math.pi / 2) * spread / math.sqrt(len(x))
 
 
+def may_fall(signals: Signals, trivial: float) -> bool:
+    """Whether the noise of the losses hides a fall that would bring a training to 0.97 of the trivial loss
+    within as many steps again: from the older to the newer half of the last two thirds, by ERRORS standard
+    errors more than it seems.
+    """
+    t, x = finite_rows(signals, "loss")
+    late = x[int(np.searchsorted(t, t[-1] // 3)) :] if len(t) else x
+    older, newer = np.array_split(late, 2)
+    if not len(newer):
+        return True
+    (before, doubt), (now, error) = level(older), level(newer)
+    fastest = before - now + ERRORS * math.hypot(doubt, error)
+    halves = 2 * len(x) / len(late)  # in as many steps again as there were
+    return now - halves * max(fastest, 0.0) < trivial - (1 - LEARNT) * abs(trivial)
+
+
 def broken(signals: Signals) -> bool:
     """Whether the newest training loss is not finite."""
     return "loss" in signals and len(signals["loss"]) > 0 and not np.isfinite(signals["loss"].values[-1])

@@ -17,7 +17,7 @@ import numpy as np
 from diagnostics.evidence.first_loss import first_loss
 from diagnostics.evidence.guessing import beats_guessing, has_validated
 from diagnostics.evidence.improvement import soon_learns
-from diagnostics.evidence.learning import Standing, standing
+from diagnostics.evidence.learning import Standing, may_fall, standing
 from diagnostics.evidence.movement import effort, movement, standstill
 from diagnostics.evidence.rows import common_rows
 from diagnostics.evidence.trends import mean_blocks
@@ -146,7 +146,8 @@ def _hopeless(signals: Signals, facts: Facts, now: Standing) -> str:
         return "huge steps"
     loss = signals["loss"]
     highest = float(np.max(mean_blocks(loss.steps, loss.values, 50)))
-    if np.median(np.max(u, axis=0)) > REPLACED and highest > JUMPED * max(now.trivial, first_loss(loss)):
+    jumped = highest > JUMPED * max(now.trivial, first_loss(loss))
+    if np.median(np.max(u, axis=0)) > REPLACED and jumped and not may_fall(signals, now.trivial):
         return "replaced"
     return "blind" if _is_blind(signals) else ""
 
