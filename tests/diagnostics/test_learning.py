@@ -11,7 +11,7 @@ import pytest
 from chance import often, seldom
 
 from diagnostics.evidence.guessing import guesses_better, trivial_loss
-from diagnostics.evidence.learning import level, standing
+from diagnostics.evidence.learning import level, may_fall, standing
 from diagnostics.evidence.movement import effort, movement, standstill
 from diagnostics.evidence.trends import mean_blocks
 from diagnostics.signals import Series, Signals
@@ -171,6 +171,20 @@ def test_a_standstill_has_a_reason() -> None:
 def test_a_silent_batch_now_and_then_is_no_standstill(rng: np.random.Generator) -> None:
     signals = moving(np.full(100, 2.3), 1e-3, 0.0)  # the last batches gave none, but the updates go on
     assert standstill(signals, {}) == ""
+
+
+def test_the_noise_of_the_losses_may_hide_a_fall_until_there_are_more_of_them(
+    rng: np.random.Generator,
+) -> None:
+    quiet, restless, later, falling = [], [], [], []
+    for _ in range(200):
+        quiet.append(may_fall(of(noisy(np.full(60, 2.4), rng, 0.02)), 2.3))
+        restless.append(may_fall(of(noisy(np.full(60, 3.0), rng, 0.4)), 2.3))
+        later.append(may_fall(of(noisy(np.full(600, 3.0), rng, 0.1)), 2.3))
+        falling.append(may_fall(of(noisy(np.linspace(4.0, 3.0, 60), rng, 0.1)), 2.3))
+    assert seldom(quiet, 0.25) and often(restless, 0.82)  # measured: 17.9 and 88.7 %
+    assert seldom(later, 0.02) and often(falling, 0.9)  # measured: 0.0 and 95.1 %
+    assert may_fall(of(np.full(1, 9.0)), 2.3), "one loss says nothing"
 
 
 def test_a_level_is_not_moved_by_one_spike(rng: np.random.Generator) -> None:
