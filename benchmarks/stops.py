@@ -45,6 +45,7 @@ class AuditedStudy:
     completed: int = 0
     due: int = 0  # stops that would have been carried out
     saved: float = 0.0  # share of the epochs of all trials that they would have saved
+    lived: int = 0  # of those due, trials that came to learn something all the same
     spared: int = 0
     wrong: list[str] = field(default_factory=list)
     idle: list[int] = field(default_factory=list)  # trials that would have been given up as non-starters
@@ -122,6 +123,7 @@ def audit_study(name: str, task: Task, seed: int, trials: int) -> AuditedStudy:
         completed=len(order),
         due=len(due),
         saved=sum(one.epochs for one in due) / sum(epochs.values()),
+        lived=sum(has_learnt(task, one.result) for one in due),
         spared=len(spared(spec.metric, results)),
         wrong=[f"{one.reprieve.kind} {one.place}" for one in due if one.is_judged and one.is_among_best],
         idle=sorted(watch.given_up),
@@ -135,6 +137,11 @@ def audit_study(name: str, task: Task, seed: int, trials: int) -> AuditedStudy:
             if n in watch.missed
         ],
     )
+
+
+def has_learnt(task: Task, result: TrialResult) -> bool:
+    """Whether a trial was ever better than a model that has learnt nothing, as the search benchmark has it."""
+    return result.best is not None and result.best.metrics[task.metric] < task.trivial - task.little
 
 
 def main() -> None:
@@ -177,8 +184,9 @@ def table(found: Iterable[AuditedStudy]) -> str:
     }
     rows = {**by_task, "all": studies}
     doomed = [
-        "| task | trials | to their end | stops due | epochs saved | spared | wrong | of the best quarter |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
+        "| task | trials | to their end | stops due | learnt yet | epochs saved | spared | wrong "
+        "| of the best quarter |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
         *(_line(name, own) for name, own in rows.items()),
     ]
     idle = [
@@ -196,7 +204,8 @@ def table(found: Iterable[AuditedStudy]) -> str:
 
 def _line(name: str, studies: list[AuditedStudy]) -> str:
     wrong, best = [text for one in studies for text in one.wrong], sum(one.best for one in studies)
-    counts = [sum(values) for values in zip(*((s.trials, s.completed, s.due) for s in studies), strict=True)]
+    each = ((s.trials, s.completed, s.due, s.lived) for s in studies)
+    counts = [sum(values) for values in zip(*each, strict=True)]
     saved = mean(one.saved for one in studies)
     which = f" ({', '.join(wrong)})" if wrong else ""
     cells = [*counts, f"{saved:.1%}", sum(one.spared for one in studies), f"{len(wrong)}{which}"]
