@@ -140,7 +140,7 @@ def audit_study(name: str, task: Task, seed: int, trials: int) -> AuditedStudy:
 
 
 def has_learnt(task: Task, result: TrialResult) -> bool:
-    """Whether a trial was ever better than a model that has learnt nothing, as the search benchmark has it."""
+    """Whether a trial was ever better than a model that has learnt nothing, as in the search benchmark."""
     return result.best is not None and result.best.metrics[task.metric] < task.trivial - task.little
 
 
