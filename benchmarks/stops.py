@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import mean
 
 from benchmarks.search_runs import TASKS, Task
-from searcher.audit import BEST_SHARE, audited, spared
+from searcher.audit import BEST_SHARE, LetRun, audited, spared
 from searcher.events import Event, TrialEnded, TrialProgressed
 from searcher.nonstarters import NonStarters
 from searcher.opening import load_study
@@ -91,7 +91,8 @@ class Watch:
             if values[over] != result.value:
                 self.missed[result.number] = (values[over], result.value or 0.0)
             values = {due: value for due, value in values.items() if due <= over}
-        self._waits.add(replace(result, values=values))
+            result = replace(result, values=values, value=values[over])
+        self._waits.add(result)
 
 
 def first_lost(values: Mapping[int, float], patience: int) -> int | None:
@@ -123,7 +124,7 @@ def audit_study(name: str, task: Task, seed: int, trials: int) -> AuditedStudy:
         completed=len(order),
         due=len(due),
         saved=sum(one.epochs for one in due) / sum(epochs.values()),
-        lived=sum(has_learnt(task, one.result) for one in due),
+        lived=sum(has_learnt_since(task, one) for one in due),
         spared=len(spared(spec.metric, results)),
         wrong=[f"{one.reprieve.kind} {one.place}" for one in due if one.is_judged and one.is_among_best],
         idle=sorted(watch.given_up),
@@ -139,9 +140,13 @@ def audit_study(name: str, task: Task, seed: int, trials: int) -> AuditedStudy:
     )
 
 
-def has_learnt(task: Task, result: TrialResult) -> bool:
-    """Whether a trial was ever better than a model that has learnt nothing, as in the search benchmark."""
-    return result.best is not None and result.best.metrics[task.metric] < task.trivial - task.little
+def has_learnt_since(task: Task, one: LetRun) -> bool:
+    """Whether a trial was best after its stop was due, and better than a model that has learnt nothing, as in
+    the search benchmark.
+    """
+    best = one.result.best
+    is_later = best is not None and best.epoch > one.reprieve.epoch
+    return is_later and best.metrics[task.metric] < task.trivial - task.little
 
 
 def main() -> None:

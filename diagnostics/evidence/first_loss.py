@@ -15,18 +15,20 @@ BLOCK = 10
 """Rows of a block: house rule, long enough for a median that one bad batch cannot move."""
 
 AS_LOW = 50
-"""Rows after the first block of which one as low as the first row says that this was chance (house rule: who
-has left a level for good does not touch it again)."""
+"""Rows of which one as low as the first row says that this was low by chance (house rule: who has left a
+level for good does not touch it again)."""
 
 CHANCE = 2.0
 """Times itself that a first loss may lie below the usual one by chance (house rule: the squared errors of one
 batch of four); more is taken for a rise."""
 
 
-def first_loss(loss: Series) -> float:
-    """The first loss; the usual one of the first block where one of the rows after it is as low."""
-    first = float(loss.values[0])
-    return usual_first_loss(loss) if np.any(loss.values[BLOCK : BLOCK + AS_LOW] <= first) else first
+def first_loss(loss: Series, since: int = 0) -> float:
+    """The first loss; the usual one of the first block where that was chance: one of AS_LOW rows is as low,
+    from a block after the row `since` on.
+    """
+    first, after = float(loss.values[0]), since + BLOCK
+    return usual_first_loss(loss) if np.any(loss.values[after : after + AS_LOW] <= first) else first
 
 
 def usual_first_loss(loss: Series) -> float:

@@ -144,14 +144,14 @@ def may_fall(signals: Signals, trivial: float) -> bool:
     errors more than it seems.
     """
     t, x = finite_rows(signals, "loss")
-    late = x[int(np.searchsorted(t, t[-1] // 3)) :] if len(t) else x
-    older, newer = np.array_split(late, 2)
-    if not len(newer):
+    late = int(np.searchsorted(t, t[-1] // 3)) if len(t) else 0
+    middle = (late + len(x) + 1) // 2
+    if middle >= len(x):
         return True
-    (before, doubt), (now, error) = level(older), level(newer)
-    fastest = before - now + ERRORS * math.hypot(doubt, error)
-    halves = 2 * len(x) / len(late)  # in as many steps again as there were
-    return now - halves * max(fastest, 0.0) < trivial - (1 - LEARNT) * abs(trivial)
+    (before, doubt), (now, error) = level(x[late:middle]), level(x[middle:])
+    apart = float(np.mean(t[middle:]) - np.mean(t[late:middle]))
+    fastest = max(before - now + ERRORS * math.hypot(doubt, error), 0.0)
+    return now - fastest * float(t[-1] + 1) / apart < trivial - (1 - LEARNT) * abs(trivial)
 
 
 def broken(signals: Signals) -> bool:

@@ -5,7 +5,8 @@ Notation
     m       medians of blocks of BLOCK rows                                                 [n // BLOCK]
     start   loss of the first step
     level   the higher of `start` and the loss of the trivial predictor, where that is known; the usual loss
-            of the first steps instead of `start` where that may be low by chance
+            of the first steps instead of `start` where that may be low by chance: where the trivial loss is
+            unknown, or one of the losses after the rise is as low
     bar     level + (FACTOR - 1) |level|; without a trivial loss, for a level of one batch, NOISE noise of m
             instead of |level| where that is more
     rise    first block of the last run above the bar
@@ -86,9 +87,11 @@ def check(signals: Signals, facts: Facts) -> Iterator[Finding]:
         return  # a case for the rule of non-finite values
     start, trivial = float(loss.values[0]), trivial_loss(signals, facts)
     known = math.isfinite(trivial) and facts.get("task") != "other"
-    level = max(first_loss(loss), trivial) if known else usual_first_loss(loss)
+    level = max(start, trivial) if known else usual_first_loss(loss)
     sure = known or _is_violent(signals)
     found = _confirmed(loss, start, level, known)
+    if known and found is not None and (usual := first_loss(loss, since=found[0])) > level:
+        found = _confirmed(loss, start, usual, known)
     if found is None and level > 0:
         found = _overwhelming(loss, level, sure)
     if found is None:

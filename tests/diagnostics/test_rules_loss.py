@@ -90,6 +90,16 @@ def test_a_loss_that_dips_before_it_rises_has_left_the_level_of_its_first_batch(
         assert finding.severity is Severity.FATAL
 
 
+@pytest.mark.parametrize("spike", [2.0, 8.0, 20.0])
+def test_a_loss_that_is_above_its_start_for_good_has_left_it_whatever_was_before(
+    spike: float, rng: np.random.Generator
+) -> None:
+    for end in (4.5, 9.0):
+        learns = np.where((T > 0) & (T < 10), spike, 2.4 - 0.01 * np.minimum(T, 60))
+        (finding,) = said(diverging, of(noisy(np.where(T < 60, learns, end), rng, 0.02)[:250]))
+        assert finding.severity is Severity.FATAL and finding.step == 60
+
+
 def test_a_divergence_is_found_in_the_thinned_rows_of_a_long_training(rng: np.random.Generator) -> None:
     n = 20_000
     at = int(rng.integers(5000, 9000))
