@@ -39,6 +39,7 @@ class Attempt:
     earlier: tuple[str, ...]
     repeat: Repeat | None = None  # of a trial of the search, with another seed
     extension: Extension | None = None  # to more epochs than were planned
+    waits: int | None = None  # evaluations without a better one after which it ends, where we have said so
     slot: str = ""  # where it trains; empty while it waits for one, or for room in the memory of a device
 
     def __post_init__(self) -> None:
@@ -50,11 +51,12 @@ class Attempt:
         self.patience = Patience.of(self.spec.dispatch, time.time())
 
     def extend(self, extension: Extension) -> None:
-        """From now on it has more epochs; it begins anew, and its training goes on from its last state."""
-        self.extension = extension
-        more = {EPOCHS: extension.epochs}
+        """From now on it has more epochs, all of them; it begins anew, and its training goes on from its last
+        state."""
+        more, whole = {EPOCHS: extension.epochs}, {PATIENCE: None} if self.waits is not None else {}
+        self.extension, self.waits = extension, None
         self.settings = {**self.settings, **more}
-        self.job = replace(self.job, settings={**self.job.settings, **more, KEEP: False})
+        self.job = replace(self.job, settings={**self.job.settings, **more, **whole, KEEP: False})
 
     @property
     def may_be_pruned(self) -> bool:
@@ -64,8 +66,7 @@ class Attempt:
     @property
     def past_best(self) -> str:
         """Why it has ended by itself before its last epoch, when it was given a patience; else empty."""
-        given = None if self.settings.get(PATIENCE) else self.job.settings.get(PATIENCE)
-        return why_past_best(self.spec.metric, self.course, given)
+        return why_past_best(self.spec.metric, self.course, self.waits)
 
     @property
     def number(self) -> int:
@@ -143,9 +144,11 @@ def first_attempt(
     job = job_of(spec, trial.number, settings, runs, ledger.alike(settings), slots)
     if not refused and repeat is None and may_extend(spec, settings):
         job = replace(job, settings={**job.settings, KEEP: True})
-    if not refused and repeat is None and may_end_early(spec, settings):
-        job = replace(job, settings={**job.settings, PATIENCE: ledger.waits.patience(settings)})
-    attempt = Attempt(spec, trial, point, settings, job, earlier, repeat)
+    waits = None
+    if not refused and repeat is None and may_end_early(spec, trial.number, settings):
+        waits = ledger.waits.patience(settings)
+        job = replace(job, settings={**job.settings, PATIENCE: waits})
+    attempt = Attempt(spec, trial, point, settings, job, earlier, repeat, waits=waits)
     if (extension := extension_in(trial.user_attrs)) is not None:
         attempt.extend(extension)
     return attempt, refused

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from searcher.goodtrials import MARGIN, GoodTrials, counts
+from searcher.reprieves import is_audited
 from searcher.spec import Metric, StudySpec
 from searcher.trial import TrialCourse, TrialResult
 
@@ -23,8 +24,8 @@ PATIENCE = "patience"
 """The setting of the trainer that says how many evaluations it waits."""
 
 SHARE = 1 / 3
-"""Share of a training's evaluations that it waits at least (house rule: the first rungs of a pruner, and the
-middle of a schedule, lie before its end then)."""
+"""Share of a training's evaluations that it waits at least (house rule: most end beyond their middle then,
+and beyond the first rungs of a pruner)."""
 
 PER_EPOCH = "evaluations_per_epoch"
 
@@ -34,32 +35,37 @@ class Waits:
 
     def __init__(self, metric: Metric) -> None:
         self._waits = GoodTrials(metric)
-        self._per_epoch = 0.0  # evaluations, in the last trial
+        self._per_epoch: set[float] = set()  # how many evaluations an epoch of the trials had
 
     def add(self, result: TrialResult) -> None:
         """A trial has ended. One that ended past its best says how long it waited up to there."""
         per_epoch = float(result.facts.get(PER_EPOCH, 0.0))
         if counts(result) and per_epoch:
-            self._per_epoch = per_epoch
+            self._per_epoch.add(per_epoch)
             self._waits.add(result, longest_wait(result.values) / per_epoch)
 
     def patience(self, settings: Mapping[str, Any]) -> int | None:
-        """For how many evaluations a training with these settings waits; None while that is not known."""
-        if not math.isfinite(self._waits.most):
+        """For how many evaluations a training with these settings waits; None while that is not known, as
+        where trials were evaluated more or less often by the size of their data.
+        """
+        given = settings.get(PER_EPOCH)
+        if not math.isfinite(self._waits.most) or not (given or len(self._per_epoch) == 1):
             return None
-        per_epoch = float(settings.get(PER_EPOCH) or self._per_epoch)
+        per_epoch = float(given or min(self._per_epoch))
         longer = math.floor(MARGIN * self._waits.most * per_epoch) + 1
         return max(longer, math.ceil(SHARE * int(settings["epochs"]) * per_epoch))
 
 
-def may_end_early(spec: StudySpec, settings: Mapping[str, Any]) -> bool:
-    """Whether a training with these settings is given a patience: by the trainer that comes along, when its
-    best evaluation counts, it has none of its own, and the study does not want its trials whole.
+def may_end_early(spec: StudySpec, number: int, settings: Mapping[str, Any]) -> bool:
+    """Whether the training of the trial of this number, with these settings, is given a patience: by the
+    trainer that comes along, when its best evaluation counts, it has none of its own, and neither the study
+    wants its trials whole nor an audit this one.
     """
     search = spec.search
     wants_all = search.past_best == "train" or search.pruner.name == "none"
     is_ours = spec.trainer is None and spec.metric.of == "best" and not spec.is_several
-    return is_ours and not wants_all and settings.get(PATIENCE) is None
+    is_whole = wants_all or is_audited(search.seed, number, search.audit)
+    return is_ours and not is_whole and settings.get(PATIENCE) is None
 
 
 def longest_wait(values: Mapping[int, float]) -> int:

@@ -38,9 +38,10 @@ def known_facts(config: TrialConfig, splits: Splits, steps_per_epoch: int) -> Fa
 
 
 def origin_of(config: TrialConfig, facts: Facts) -> dict[str, object]:
-    """What a state must be of to be taken up: all settings but those that say where, and the data. Under a
-    schedule that does not know the end the epochs may be others."""
-    free = {*WHERE, "epochs"} if config.schedule in LASTING else WHERE
+    """What a state must be of to be taken up: all settings but those that say where, or when it is over for
+    lack of a better evaluation, and the data. Under a schedule that does not know the end the epochs may be
+    others."""
+    free = {*WHERE, "patience", *(("epochs",) if config.schedule in LASTING else ())}
     what = {name: value for name, value in config.settings().items() if name not in free}
     return {**what, **{name: facts[name] for name in ("data_digest", "train_samples", "validation_samples")}}
 

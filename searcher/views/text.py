@@ -57,8 +57,9 @@ def result_line(result: TrialResult) -> str:
         return head + short_reason(result, LINE - len(head)) + (f" ({let_run})" if let_run else "")
     value = numbers_text(result.value, result.objectives) if result.has_own_value else "-"
     cause = likely_cause(result.report)
-    why = short_reason(result, LINE) or ("" if cause is None else f"warning: {kind_of(cause)}")
-    again = repeat_text(result.confirms, result.settings)
-    why = "; ".join(filter(None, (again, why, reprieves_text(result), result.extended)))
+    was_stopped = result.reason and result.outcome is not Outcome.COMPLETED
+    warned = "" if cause is None or was_stopped else f"warning: {kind_of(cause)}"
+    again, why = repeat_text(result.confirms, result.settings), short_reason(result, LINE)
+    why = "; ".join(filter(None, (again, warned, why, reprieves_text(result), result.extended)))
     line = f"trial {result.number} {result.outcome} {value} {result.verdict} | "
     return line + short_settings(sampled_of(result)) + (f" ({why})" if why else "")

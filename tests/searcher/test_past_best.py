@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 from made_up_study import made_up_study
 
+from searcher.attempt import Attempt
 from searcher.books import Books
+from searcher.extending import Extension
 from searcher.goodtrials import KNOWN, MARGIN, GoodTrials
-from searcher.launchers.job import End, Ended
+from searcher.launchers.job import End, Ended, Job
 from searcher.opening import load_study
 from searcher.pastbest import SHARE, Waits, longest_wait, may_end_early, why_past_best
+from searcher.reprieves import is_audited
 from searcher.spec import Metric, StudySpec
 from searcher.trial import Outcome, TrialCourse, TrialResult, ranked
 from trainers.progress import Progress
@@ -83,7 +86,9 @@ def test_a_training_waits_longer_than_the_good_trials_and_half_as_long_again() -
 def test_waits_are_epochs_where_trials_are_evaluated_at_different_times() -> None:
     known = waits(ended(6, per_epoch=2.0))
     assert known.patience({"epochs": 3, "evaluations_per_epoch": 4}) == math.floor(MARGIN * 3 * 4) + 1
-    assert known.patience({"epochs": 3}) == math.floor(MARGIN * 3 * 2) + 1, "as often as the last one"
+    assert known.patience({"epochs": 3}) == math.floor(MARGIN * 3 * 2) + 1, "as often as all of them"
+    known.add(ended(6, per_epoch=1.0))
+    assert known.patience({"epochs": 3}) is None, "how often hangs on the size of the data"
 
 
 def test_nothing_ends_early_while_it_is_unknown_how_long_good_trials_wait() -> None:
@@ -95,14 +100,19 @@ def test_nothing_ends_early_while_it_is_unknown_how_long_good_trials_wait() -> N
 
 
 def test_only_trainings_whose_best_evaluation_counts_end_early() -> None:
-    assert may_end_early(spec(), {"patience": None})
-    assert not may_end_early(spec(), {"patience": 3}), "it has its own"
-    assert not may_end_early(spec(past_best="train"), {})
-    assert not may_end_early(spec(pruner="none"), {})
-    assert not may_end_early(spec(metric={"of": "last"}), {})
-    assert not may_end_early(spec(trainer="late_trainers:late"), {}), "own code keeps its weights at its end"
+    assert may_end_early(spec(), 0, {"patience": None})
+    assert not may_end_early(spec(), 0, {"patience": 3}), "it has its own"
+    assert not may_end_early(spec(past_best="train"), 0, {})
+    assert not may_end_early(spec(pruner="none"), 0, {})
+    assert not may_end_early(spec(metric={"of": "last"}), 0, {})
+    assert not may_end_early(spec(trainer="late_trainers:late"), 0, {}), (
+        "own code keeps its weights at its end"
+    )
+    audited = next(number for number in range(999) if is_audited(0, number, 0.05))
+    assert not may_end_early(spec(), audited, {}), "it shows whether its stop would have been right"
+    assert may_end_early(spec(audit=0.0), audited, {})
     both = spec().model_copy(update={"further": (Metric(name="train_loss"),)})
-    assert not may_end_early(both, {}), "one metric may get better while another does not"
+    assert not may_end_early(both, 0, {}), "one metric may get better while another does not"
 
 
 def test_the_largest_figure_is_that_of_the_better_half(rng: np.random.Generator) -> None:
@@ -133,6 +143,17 @@ def test_what_is_past_its_best_does_not_go_on_beyond_its_end() -> None:
     course.add(Progress(10, 1.0, EPOCHS, {"val_loss": 0.5}))
     attempt: Any = SimpleNamespace(course=course, extension=None, repeat=None, past_best="past its best")
     assert not Books.__new__(Books).extended(attempt, Ended(End.FINISHED, ""))
+
+
+def test_what_goes_on_beyond_its_end_has_all_of_its_epochs() -> None:
+    settings: dict[str, Any] = {"epochs": EPOCHS, "patience": None}
+    job = Job(0, None, {**settings, "patience": 4})
+    attempt: Any = SimpleNamespace(settings=settings, job=job, waits=4)
+    Attempt.extend(attempt, Extension(EPOCHS, 2 * EPOCHS, "it was still improving"))
+    assert attempt.job.settings["patience"] is None and attempt.job.settings["epochs"] == 2 * EPOCHS
+    own: Any = SimpleNamespace(settings={}, job=Job(0, None, {"patience": 3}), waits=None)
+    Attempt.extend(own, Extension(EPOCHS, 2 * EPOCHS, "it was still improving"))
+    assert own.job.settings["patience"] == 3, "that of the study file"
 
 
 def run(

@@ -235,6 +235,13 @@ def test_settings_that_say_where_may_change(tmp_path: Path) -> None:
     assert essence(again) == essence(whole)
 
 
+def test_how_long_a_training_waits_may_change(tmp_path: Path) -> None:
+    whole = run(QUICK)
+    run(settings_in(tmp_path), 5)
+    again = run(settings_in(tmp_path, patience=50))
+    assert essence(again) == essence(whole), "what it has learnt does not hang on that"
+
+
 def test_a_state_that_is_too_large_is_not_kept_and_said_once(tmp_path: Path) -> None:
     stream = run(settings_in(tmp_path, state_mb=0.001), 8)
     told = [p.facts["state_too_large_mb"] for p in stream if "state_too_large_mb" in p.facts]
