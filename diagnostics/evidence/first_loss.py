@@ -32,7 +32,7 @@ def first_loss(loss: Series, since: int = 0) -> float:
 
 
 def usual_first_loss(loss: Series) -> float:
-    """The first loss, or the mean of the first block where that is higher, up to CHANCE times it."""
+    """The first loss, or the mean of the first block where that is higher: by CHANCE times it at most."""
     first, block = float(loss.values[0]), loss.values[:BLOCK]
     usual = float(np.mean(block)) if np.all(np.isfinite(block)) else first
     return max(first, min(usual, first + CHANCE * abs(first)))

@@ -7,13 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up_study import made_up_study
 from optuna.pruners import NopPruner
 from torch import nn
 
 from benchmarks.search_figures import compare, dead_share, figures_of
 from benchmarks.search_runs import TASKS, Task, Trace, run_ours, run_rival
-from benchmarks.stops import audit_study, first_lost, table
+from benchmarks.stops import Watch, audit_study, first_lost, table
+from searcher.events import TrialEnded
 from searcher.goodtrials import KNOWN
+from searcher.trial import Outcome
 from trainers.best import Best
 from trainers.config import TrialConfig
 
@@ -83,6 +86,22 @@ def test_trials_past_their_best_are_counted_beside_the_audit() -> None:
     assert f"| all | 1 | {found.past_saved:.1%} | 1 (place 1: 0.4, not 0.3) | 1 of {found.best} =" in table(
         [wrong]
     )
+
+
+def test_a_trial_that_was_better_later_is_missed_by_what_it_gained() -> None:
+    (made,) = made_up_study(1)[1]
+    facts, settings = {**made.facts, "evaluations_per_epoch": 1}, {**made.settings, "epochs": 12}
+    plain = replace(
+        made, outcome=Outcome.COMPLETED, facts=facts, settings=settings, epochs=12.0, confirms=None
+    )
+    watch = Watch(TASKS["digits-mlp"].spec(0, {"trials": 9}))
+    soon, late = {1: 0.9, 2: 0.5, 12: 0.5}, {1: 0.9, **dict.fromkeys(range(2, 11), 0.8), 11: 0.3, 12: 0.3}
+    for number in range(KNOWN):
+        watch(TrialEnded(replace(plain, number=number, values=soon, value=0.5), False))
+    assert not watch.past and not watch.missed, "nobody knew how long good trials wait"
+    watch(TrialEnded(replace(plain, number=KNOWN, values=late, value=0.3), False))
+    assert watch.past == {KNOWN: 6.0}, "best at the second evaluation, four more without a better one"
+    assert watch.missed == {KNOWN: (0.8, 0.3)}
 
 
 def test_a_training_is_over_when_its_patience_is_lost(rng: np.random.Generator) -> None:
