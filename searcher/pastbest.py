@@ -23,9 +23,8 @@ from searcher.trial import TrialCourse, TrialResult
 PATIENCE = "patience"
 """The setting of the trainer that says how many evaluations it waits."""
 
-SHARE = 1 / 3
-"""Share of a training's evaluations that it waits at least (house rule: most end beyond their middle then,
-and beyond the first rungs of a pruner)."""
+SHARE = 1 / 2
+"""Share of a training's evaluations that it waits at least (house rule)."""
 
 PER_EPOCH = "evaluations_per_epoch"
 
