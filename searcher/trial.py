@@ -201,9 +201,9 @@ class TrialCourse:
             self._judged_until = progress.step
             self.findings, _, _ = run_rules(self.signals, self.facts)
             self._so_far = None
-            if BEGUN not in self.facts and (begun := has_begun(self.signals, self.facts)) is not None:
-                self.has_begun = begun
-                self.facts |= {BEGUN: progress.epoch} if begun else {}
+        if not self.has_begun and (progress.metrics or self._judged_until == progress.step):
+            self.has_begun = has_begun(self.signals, self.facts)
+            self.facts |= {BEGUN: progress.epoch} if self.has_begun else {}
         return self.findings
 
     def let_run(self, reprieve: Reprieve) -> bool:

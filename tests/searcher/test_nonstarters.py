@@ -13,6 +13,7 @@ import pytest
 from late_trainers import EPOCHS, late
 from made_up_study import made_up_study
 
+from diagnostics import Signals
 from searcher.books import Books
 from searcher.goodtrials import KNOWN, MARGIN
 from searcher.nonstarters import LEAST, NonStarters
@@ -20,6 +21,7 @@ from searcher.opening import load_study
 from searcher.repeats import Repeat
 from searcher.spec import Metric, StudySpec
 from searcher.trial import BEGUN, Outcome, Reprieve, TrialCourse, TrialResult
+from trainers.progress import Progress
 
 Call = Callable[..., Any]
 SOON, LATER, NEVER = 0.0, 1.5, 99.0
@@ -68,6 +70,17 @@ def test_it_is_known_when_a_training_began() -> None:
         course.add(progress)
         assert (BEGUN in course.facts) == bool(course.has_begun)
     assert course.facts[BEGUN] == pytest.approx(2.6), "when it was looked at next"
+
+
+def test_an_evaluation_that_is_better_than_guessing_counts_at_once() -> None:
+    """Rules are not asked at every message of a long training."""
+    course = TrialCourse(Metric())
+    facts = {"trivial_loss": 2.3, "loss_name": "cross_entropy", "evaluations_per_epoch": 1.0}
+    for step in range(50, 650, 50):
+        losses = Signals.of({"loss": (range(step - 50, step, 10), [2.3] * 5)})
+        evaluated = {"val_loss": 1.0, "train_loss": 1.0} if step == 600 else {}
+        course.add(Progress(step, step / 600, 9.0, evaluated, losses, facts))
+        assert course.has_begun is (None if step == 50 else step == 600), step
 
 
 def test_a_trial_has_as_long_as_the_slowest_of_the_better_half_and_half_as_much_again() -> None:
