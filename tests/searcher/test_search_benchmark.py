@@ -100,7 +100,7 @@ def test_a_trial_that_was_better_later_is_missed_by_what_it_gained() -> None:
         watch(TrialEnded(replace(plain, number=number, values=soon, value=0.5), False))
     assert not watch.past and not watch.missed, "nobody knew how long good trials wait"
     watch(TrialEnded(replace(plain, number=KNOWN, values=late, value=0.3), False))
-    assert watch.past == {KNOWN: 6.0}, "best at the second evaluation, four more without a better one"
+    assert watch.past == {KNOWN: 8.0}, "best at the second evaluation, six more without a better one"
     assert watch.missed == {KNOWN: (0.8, 0.3)}
 
 
