@@ -197,11 +197,12 @@ class TrialCourse:
             self._news.append(progress.signals)
         if progress.metrics:
             self._evaluate(progress)
-        if self._is_worth_a_look(progress):
+        is_looked_at = self._is_worth_a_look(progress)
+        if is_looked_at:
             self._judged_until = progress.step
             self.findings, _, _ = run_rules(self.signals, self.facts)
             self._so_far = None
-        if not self.has_begun and (progress.metrics or self._judged_until == progress.step):
+        if not self.has_begun and (is_looked_at or progress.metrics):
             self.has_begun = has_begun(self.signals, self.facts)
             self.facts |= {BEGUN: progress.epoch} if self.has_begun else {}
         return self.findings
