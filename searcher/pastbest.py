@@ -24,7 +24,8 @@ PATIENCE = "patience"
 """The setting of the trainer that says how many evaluations it waits."""
 
 SHARE = 1 / 2
-"""Share of a training's evaluations that it waits at least (house rule)."""
+"""Share of a training's evaluations that it waits at least (house rule: with a third, one in forty of the
+best ones would have become better later)."""
 
 PER_EPOCH = "evaluations_per_epoch"
 
