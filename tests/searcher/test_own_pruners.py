@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import math
 import sys
@@ -199,7 +200,10 @@ class Counted(float):
 
 
 def steps_of_a_climb(name: str, trials: int) -> int:
-    """Steps of the interpreter while a good trial is asked about at 30 evaluations, after so many others."""
+    """Steps of the interpreter while a good trial is asked about at 30 evaluations, after so many others.
+
+    What an earlier test left behind, finalizers and all, is not collected on the way.
+    """
     board = PruningBoard(build_judge(name, {"max_resource": 30} if name == "hyperband" else {}, CONTEST))
     for number in range(trials):
         board.begin(number)
@@ -215,12 +219,14 @@ def steps_of_a_climb(name: str, trials: int) -> int:
 
     board.begin(trials)
     before = sys.gettrace()
+    gc.disable()
     sys.settrace(count)
     try:
         given_up = [board.should_prune(trials, {due: Counted(-1)}) for due in range(1, 31)]
         board.end(trials, TrialState.COMPLETE, -1.0)
     finally:
         sys.settrace(before)
+        gc.enable()
     assert not any(given_up)
     return steps
 
