@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.search_figures import OURS, Figures, compare, figures_of, is_ours
+from benchmarks.search_figures import OURS, Aim, Figures, aims_of, compare, figures_of, is_ours
 from benchmarks.search_runs import RIVALS, TASKS, Trace, run_ours, run_rival
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
@@ -87,6 +88,7 @@ def table(name: str, traces: Sequence[Trace]) -> str:
     ]
     rivals = [f for f in figures if not is_ours(f.name)]
     for ours in (f.name for f in figures if is_ours(f.name)):
+        lines += [f"- {ours}: {_aimed(aim)}" for aim in aims_of(task, traces, ours)]
         for rival in rivals:
             found = compare(task, traces, rival.name, ours)
             lines.append(
@@ -96,11 +98,23 @@ def table(name: str, traces: Sequence[Trace]) -> str:
     return "\n".join(lines)
 
 
+def _aimed(aim: Aim) -> str:
+    verdict = "met" if aim.value <= aim.most else "MISSED"
+    return (
+        f"{aim.what} {_ratio(aim.value)}, at most {aim.most}: {verdict} "
+        f"({_ratio(aim.low)} to {_ratio(aim.high)} in four fifths of the drawn sets of seeds)"
+    )
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "never"
+
+
 def _line(f: Figures) -> str:
     median, low, high = f.regret
     return (
         f"| {f.name} | {f.trials:.0f} | {median:.4f} ({low:.4f} to {high:.4f}) | {f.area:.4f} | "
-        f"{f.to_target:.2f} | {f.dead:.1%} | {f.regret_in_time:.4f} |"
+        f"{_ratio(f.to_target)} | {f.dead:.1%} | {f.regret_in_time:.4f} |"
     )
 
 

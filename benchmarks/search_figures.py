@@ -6,22 +6,30 @@ Notation
     regret    (best - floor) / (trivial - floor): 1 has learnt nothing                           [epochs]
     median    of best over the seeds, at each epoch                                          [epochs]
     target    last value of the best rival's median
+    curves    of each contestant: regret                                                     [seeds, epochs]
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
 from benchmarks.search_runs import Task, Trace
 
-OURS = "ours"
+OURS, HALVING = "ours", "tpe-halving"
 PLACES = 400
 """Places along the budget at which the curves are compared."""
+
+DRAWS = 1000
+"""Sets of seeds that are drawn from all, with some of them several times, to see what a figure owes to them
+(Efron, Bootstrap Methods: Another Look at the Jackknife, Annals of Statistics 7, 1979)."""
+
+Curves = Mapping[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,19 @@ class Verdict:
     p_area: float
 
 
+@dataclass(frozen=True)
+class Aim:
+    """A figure with a target, which is to be at `most` so much. In four fifths of the drawn sets of seeds it
+    lies between `low` and `high`.
+    """
+
+    what: str
+    value: float
+    low: float
+    high: float
+    most: float
+
+
 def best_so_far(trace: Trace, at: np.ndarray, clock: Sequence[float], start: float) -> np.ndarray:
     """The best value at each place of `clock` (epochs or seconds) in `at`."""
     best = np.full(len(at), start)
@@ -64,26 +85,12 @@ def best_so_far(trace: Trace, at: np.ndarray, clock: Sequence[float], start: flo
 
 def figures_of(task: Task, traces: Sequence[Trace]) -> list[Figures]:
     """The figures of every contestant, in their order."""
-    floor = min(v for trace in traces for v in trace.values if math.isfinite(v))
-    at = np.linspace(0, task.budget, PLACES + 1)
-    names = list(dict.fromkeys(trace.contestant for trace in traces))
+    scaled = _regret(task, traces)
+    curves = _curves(task, traces)
+    needed = _needed(curves)
     fastest = {
         seed: min(t.seconds_used for t in traces if t.seed == seed) for seed in {t.seed for t in traces}
     }
-
-    def scaled(values: np.ndarray) -> np.ndarray:
-        return (values - floor) / (task.trivial - floor)
-
-    curves = {
-        name: np.array(
-            [scaled(best_so_far(t, at, t.spent, task.trivial)) for t in traces if t.contestant == name]
-        )
-        for name in names
-    }
-    rival = best_rival(curves)
-    medians = {name: np.median(curve, axis=0) for name, curve in curves.items()}
-    target = float(medians[rival][-1])
-    needed = {name: _first(at, median, target) for name, median in medians.items()}
 
     def one(name: str) -> Figures:
         own = [trace for trace in traces if trace.contestant == name]
@@ -97,15 +104,83 @@ def figures_of(task: Task, traces: Sequence[Trace]) -> list[Figures]:
             trials=float(np.mean([len(t.epochs_of) for t in own])),
             regret=(float(median), float(low), float(high)),
             area=float(np.mean(curves[name])),
-            to_target=needed[name] / needed[rival],
+            to_target=needed[name],
             dead=float(np.mean([dead_share(task, t) for t in own])),
             regret_in_time=float(np.median(in_time)),
         )
 
-    return [one(name) for name in names]
+    return [one(name) for name in curves]
 
 
-def best_rival(curves: Mapping[str, np.ndarray]) -> str:
+def aims_of(task: Task, traces: Sequence[Trace], ours: str = OURS) -> list[Aim]:
+    """What ours aims at, as the seeds have it that were searched by all; nothing where there are none."""
+    names = [name for name in _names(traces) if name == ours or not is_ours(name)]
+    seeds = [{t.seed for t in traces if t.contestant == name} for name in names]
+    common = sorted(set.intersection(*seeds))
+    if not common:
+        return []
+    shared = sorted((t for t in traces if t.contestant in names and t.seed in common), key=lambda t: t.seed)
+    curves = _curves(task, shared)
+    drawn = np.random.default_rng(0).integers(len(common), size=(DRAWS, len(common)))
+
+    def aim(what: str, most: float, figure: Callable[[NDArray[np.int64]], float]) -> Aim:
+        low, high = np.quantile([figure(places) for places in drawn], [0.1, 0.9], method="nearest")
+        return Aim(what, figure(np.arange(len(common))), float(low), float(high), most)
+
+    def epochs(places: NDArray[np.int64]) -> float:
+        return _needed({name: curve[places] for name, curve in curves.items()})[ours]
+
+    aims = [aim("epochs to the best rival's last quality", 0.5, epochs)]
+    if HALVING not in names:
+        return aims
+    own, rivals = (
+        np.array([dead_share(task, trace) for trace in shared if trace.contestant == name])
+        for name in (ours, HALVING)
+    )
+
+    def dead(places: NDArray[np.int64]) -> float:
+        less, more = float(own[places].sum()), float(rivals[places].sum())
+        return less / more if more else math.inf if less else 0.0
+
+    return [*aims, aim(f"dead epochs over those of {HALVING}", 0.25, dead)]
+
+
+def _names(traces: Sequence[Trace]) -> list[str]:
+    return list(dict.fromkeys(trace.contestant for trace in traces))
+
+
+def _regret(task: Task, traces: Sequence[Trace]) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """Regret of best values, beside the lowest one that any of these searches found."""
+    floor = min(v for trace in traces for v in trace.values if math.isfinite(v))
+    return lambda best: (best - floor) / (task.trivial - floor)
+
+
+def _places(task: Task) -> NDArray[np.float64]:
+    return np.linspace(0, task.budget, PLACES + 1)
+
+
+def _curves(task: Task, traces: Sequence[Trace]) -> Curves:
+    """The curves of each contestant."""
+    at, scaled = _places(task), _regret(task, traces)
+    return {
+        name: np.array(
+            [scaled(best_so_far(t, at, t.spent, task.trivial)) for t in traces if t.contestant == name]
+        )
+        for name in _names(traces)
+    }
+
+
+def _needed(curves: Curves) -> dict[str, float]:
+    """The way that the median search of each goes until it has the best rival's last quality, as a share of
+    what that one needs; infinite when it never has."""
+    rival = best_rival(curves)
+    medians = {name: np.median(curve, axis=0) for name, curve in curves.items()}
+    target = float(medians[rival][-1])
+    needed = {name: _first(median, target) for name, median in medians.items()}
+    return {name: epochs / needed[rival] for name, epochs in needed.items()}
+
+
+def best_rival(curves: Curves) -> str:
     """The contestant beside ours whose median last regret is lowest."""
     rivals = {name: float(np.median(curve[:, -1])) for name, curve in curves.items() if not is_ours(name)}
     return min(rivals, key=rivals.__getitem__)
@@ -129,7 +204,7 @@ def dead_share(task: Task, trace: Trace) -> float:
 
 def compare(task: Task, traces: Sequence[Trace], rival: str, ours: str = OURS) -> Verdict:
     """Ours against a rival over the seeds both have."""
-    at = np.linspace(0, task.budget, PLACES + 1)
+    at = _places(task)
     by = {(t.contestant, t.seed): best_so_far(t, at, t.spent, task.trivial) for t in traces}
     seeds = sorted({t.seed for t in traces if (ours, t.seed) in by and (rival, t.seed) in by})
     last = np.array([by[ours, seed][-1] - by[rival, seed][-1] for seed in seeds])
@@ -144,6 +219,7 @@ def paired_p(differences: np.ndarray) -> float:
     return float(wilcoxon(differences).pvalue)
 
 
-def _first(at: np.ndarray, curve: np.ndarray, target: float) -> float:
+def _first(curve: NDArray[np.float64], target: float) -> float:
+    """The first place of a curve that is as low, as a share of all places."""
     reached = np.flatnonzero(curve <= target)
-    return float(at[reached[0]]) if len(reached) else math.inf
+    return float(reached[0]) / PLACES if len(reached) else math.inf

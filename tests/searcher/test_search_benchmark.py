@@ -11,7 +11,8 @@ from made_up_study import made_up_study
 from optuna.pruners import NopPruner
 from torch import nn
 
-from benchmarks.search_figures import compare, dead_share, figures_of
+from benchmarks.search import table as search_table
+from benchmarks.search_figures import aims_of, compare, dead_share, figures_of
 from benchmarks.search_runs import TASKS, Task, Trace, run_ours, run_rival
 from benchmarks.stops import Watch, audit_study, first_lost, table
 from searcher.events import TrialEnded
@@ -59,6 +60,22 @@ def test_figures_of_known_searches() -> None:
     assert figures_of(task, even)[1].to_target == 1.0, "half of its own seeds have the median as their last"
     verdict = compare(task, traces, "tpe")
     assert (verdict.wins, verdict.losses) == (3, 0)
+
+
+def test_what_is_aimed_at_is_said_with_how_far_it_hangs_on_the_seeds() -> None:
+    task = Task("none", "val_loss", 4, 1.0, 0.1, {}, {})
+    slow = [searched("tpe-halving", seed, 0.95, 0.95, 0.6, 0.2) for seed in range(5)]
+    quick = [searched("ours", seed, 0.95, 0.2, 0.6, 0.0) for seed in range(5)]
+    epochs, dead = aims_of(task, [*slow, *quick, searched("ours", 9, 0.95, 0.9, 0.9, 0.9)])
+    assert (epochs.value, epochs.low, epochs.high, epochs.most) == (0.5, 0.5, 0.5, 0.5)
+    assert (dead.value, dead.most) == (0.5, 0.25), "one of two; of a seed that one has alone nothing is said"
+    assert not aims_of(task, [searched("tpe", 0, 0.5), searched("ours", 1, 0.5)]), "no seed of both"
+    never = [searched("ours", seed, 0.95, 0.9, 0.9, 0.9) for seed in range(3, 5)]
+    epochs, _ = aims_of(task, [*slow, *quick[:3], *never])
+    assert epochs.value == epochs.low == 0.5 and epochs.high == math.inf, "where these two are drawn often"
+    assert "best rival's last quality 0.50, at most 0.5: met (0.50 to never" in search_table(
+        "digits-mlp", [*slow, *quick[:3], *never]
+    )
 
 
 def test_no_trial_is_given_up_where_stops_are_audited() -> None:
