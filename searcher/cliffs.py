@@ -24,34 +24,48 @@ from searcher.ranges import place_of, value_at
 DEAD = 2
 """Trials that must have died beyond all that lived (house rule: one may have died of another setting)."""
 
+HALF = 0.5
+"""The way to the last of these that a range still goes (house rule): a bisection of the cliff."""
+
 
 def living_space(
     number: int, space: Mapping[str, BaseDistribution], trials: Sequence[FrozenTrial], sign: float
 ) -> dict[str, BaseDistribution]:
     """The space of the trial of this number, without those ends of its ranges where trials only died.
 
-    Whenever a study has doubled one trial may lie anywhere: what died with one choice may live with another.
-    A sampler goes to the very end then, so that more of them would be as many dead ones (house rule).
+    Whenever a study has doubled the ranges of one trial go on up to where the second one died: what died with
+    one choice may live with another, and if it does, the next ranges end farther outside (house rule).
 
     Of `trials` as a sampler is told them (see `foretold`) those died that violate a constraint, or come to
     the worst value that is told apart; `sign` is 1 for a metric to be minimized, -1 for one to be maximized.
     """
-    if _is_power_of_two(number):
-        return dict(space)
     told = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     worst = max((sign * trial.values[0] for trial in told), default=0.0)
     died = {t.number for t in told if violation(t) > 0 or sign * t.values[0] >= worst}
-    return {
-        name: _cut(distribution, {t.number: t.params[name] for t in told if name in t.params}, died)
-        for name, distribution in space.items()
-    }
+    return without_dead_ends(space, told, died, DEAD, way=1.0 if _is_power_of_two(number) else HALF)
+
+
+def without_dead_ends(
+    space: Mapping[str, BaseDistribution],
+    trials: Sequence[FrozenTrial],
+    died: Container[int],
+    dead: int,
+    way: float = HALF,
+) -> dict[str, BaseDistribution]:
+    """A space whose ranges end on the `way` from the outermost of the trials that lived to the one that is
+    the `dead`-th of those that died beyond it. `died` are the numbers of all that died.
+    """
+    values = {name: {t.number: t.params[name] for t in trials if name in t.params} for name in space}
+    return {name: _cut(space[name], values[name], died, dead, way) for name in space}
 
 
 def _is_power_of_two(number: int) -> bool:
     return number > 0 and number & (number - 1) == 0
 
 
-def _cut(distribution: BaseDistribution, values: Mapping[int, Any], died: Container[int]) -> BaseDistribution:
+def _cut(
+    distribution: BaseDistribution, values: Mapping[int, Any], died: Container[int], dead: int, way: float
+) -> BaseDistribution:
     """A range without its dead ends, by the values that trials had (number -> value)."""
     if not isinstance(distribution, FloatDistribution) or distribution.step is not None:
         return distribution
@@ -60,11 +74,11 @@ def _cut(distribution: BaseDistribution, values: Mapping[int, Any], died: Contai
     d = [z for number, z in places.items() if number in died]
     if not a:
         return distribution
-    low, high = 1 - _end([1 - z for z in a], [1 - z for z in d]), _end(a, d)
+    low, high = 1 - _end([1 - z for z in a], [1 - z for z in d], dead, way), _end(a, d, dead, way)
     return FloatDistribution(value_at(distribution, low), value_at(distribution, high), log=distribution.log)
 
 
-def _end(a: Sequence[float], d: Sequence[float]) -> float:
+def _end(a: Sequence[float], d: Sequence[float], dead: int, way: float) -> float:
     """The upper end that is left."""
-    beyond = sorted(z for z in d if z > max(a))
-    return (max(a) + beyond[DEAD - 1]) / 2 if len(beyond) >= DEAD else 1.0
+    lived, beyond = max(a), sorted(z for z in d if z > max(a))
+    return lived + way * (beyond[dead - 1] - lived) if len(beyond) >= dead else 1.0

@@ -6,12 +6,13 @@ import math
 
 from optuna.trial import FrozenTrial, TrialState
 
+from searcher.beginnings import RESULT
 from searcher.records import result_from_record
 from searcher.trial import Outcome, TrialResult
 from searcher.vectors import vectors_in
 
-RESULT, ATTEMPTS = "searcher:result", "searcher:attempts"
-"""Where, among the attributes of a trial, our own record is kept."""
+ATTEMPTS = "searcher:attempts"
+"""The attribute of a trial that says why attempts at it were given up."""
 
 STATE = {
     Outcome.COMPLETED: TrialState.COMPLETE,

@@ -34,11 +34,12 @@ class Guide:
 
     def point(self, number: int, told: Told, sign: float, seed: int) -> dict[str, Any]:
         """The values of a trial that are given, drawn with `seed`; empty when all are the sampler's."""
-        first = self.start.point(number, seed) if self.start is not None else {}
+        first = self.start.point(number, told, sign, seed) if self.start is not None else {}
         if first or number < self.since or number % EVERY == 0:
             return first
         defaults = self.start.defaults if self.start is not None else {}
-        return around_the_best(self.space, told(), sign, defaults, seed)
+        living = living_space(number, self.space, told(), sign)
+        return around_the_best(self.space, told(), sign, defaults, seed, living)
 
     def ranges(
         self, number: int, space: Mapping[str, BaseDistribution], told: Told, sign: float

@@ -34,12 +34,19 @@ KEPT = 0.8
 """Chance that a choice is the best one's; else all are as likely (house rule)."""
 
 
+def best_of(trials: Sequence[FrozenTrial], sign: float, count: int) -> list[FrozenTrial]:
+    """The best of the trials that were completed and violate no constraint, the very best first."""
+    told = [t for t in trials if t.state is TrialState.COMPLETE and violation(t) <= 0]
+    return sorted(told, key=lambda t: (sign * t.values[0], t.number))[:count]
+
+
 def around_the_best(
     space: Mapping[str, BaseDistribution],
     trials: Sequence[FrozenTrial],
     sign: float,
     defaults: Mapping[str, Any],
     seed: int,
+    living: Mapping[str, BaseDistribution] | None = None,
 ) -> dict[str, Any]:
     """A point around one of the best trials, drawn with `seed`; empty where there is none.
 
@@ -47,14 +54,13 @@ def around_the_best(
     metric to be minimized, -1 for one to be maximized. A setting that it does not have, since a condition
     switches it off, lies around its default, where there is one; it may be switched on here.
     """
-    told = [t for t in trials if t.state is TrialState.COMPLETE and violation(t) <= 0]
-    best = sorted(told, key=lambda t: (sign * t.values[0], t.number))[:BEST]
+    best = best_of(trials, sign, BEST)
     if not best:
         return {}
     rng = np.random.default_rng(seed)
     one = {**defaults, **best[rng.integers(len(best))].params}
     return {
-        name: drawn_around(distribution, one[name], SPREAD, KEPT, rng)
+        name: drawn_around(distribution, one[name], SPREAD, KEPT, rng, (living or space)[name])
         for name, distribution in space.items()
         if name in one
     }

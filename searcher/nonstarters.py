@@ -13,9 +13,10 @@ from __future__ import annotations
 import math
 
 from diagnostics.evidence.starting import soon_begins
+from searcher.beginnings import BEGUN
 from searcher.goodtrials import MARGIN, GoodTrials, counts
 from searcher.spec import StudySpec
-from searcher.trial import BEGUN, TrialCourse, TrialResult
+from searcher.trial import TrialCourse, TrialResult
 
 LEAST = 0.3
 """Share of the way to its first evaluation that every trial is given (house rule)."""

@@ -7,6 +7,7 @@ Notation
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -43,20 +44,27 @@ def inside(numbers: Numbers, value: float) -> int | float:
 
 
 def drawn_around(
-    distribution: BaseDistribution, value: Any, spread: float, kept: float, rng: np.random.Generator
+    distribution: BaseDistribution,
+    value: Any,
+    spread: float,
+    kept: float,
+    rng: np.random.Generator,
+    within: BaseDistribution | None = None,
 ) -> Any:
-    """A value near another, or near the end of the range beyond which that lies: a number by a step of the
-    standard deviation `spread` of z, drawn again until it stays in the range; of choices the same one with
-    the chance `kept`, else any.
+    """A value near another, or near the end of the range beyond which that lies: a number whose z is normal
+    around that of the other, with the standard deviation `spread`, as far as it lies in the range, and in the
+    part of it that is `within`; of choices the same one with the chance `kept`, else any.
     """
     if isinstance(distribution, CategoricalDistribution):
         keeps, other = rng.random() < kept, rng.integers(len(distribution.choices))
         return value if keeps else distribution.choices[other]
     assert isinstance(distribution, Numbers)
-    place, z = min(max(place_of(distribution, value), 0.0), 1.0), -1.0
-    while not 0.0 <= z <= 1.0:
-        z = place + spread * rng.normal()
-    return value_at(distribution, z)
+    part = distribution if within is None else within
+    assert isinstance(part, Numbers)
+    low, high = place_of(distribution, part.low), place_of(distribution, part.high)
+    near = NormalDist(min(max(place_of(distribution, value), low), high), spread)
+    z = near.inv_cdf(rng.uniform(near.cdf(low), near.cdf(high)))
+    return value_at(distribution, min(max(z, low), high))
 
 
 def count_values(distribution: BaseDistribution) -> float:

@@ -211,6 +211,8 @@ class Reproducible(samplers.BaseSampler):
         self._joint = joint
         self._seen = seen
         self._guide = guide
+        self.number_of: Callable[[FrozenTrial], int] = lambda trial: trial.number
+        """Which number a trial has; a rehearsal counts otherwise than Optuna."""
         self._inner = build(self._seed_of(0))
 
     def __str__(self) -> str:
@@ -223,7 +225,7 @@ class Reproducible(samplers.BaseSampler):
         """Bring in the sampler of this trial; a repeat has its values already."""
         if repeat_of(trial.user_attrs) is not None:
             return
-        self._inner = self._build(self._seed_of(trial.number))
+        self._inner = self._build(self._seed_of(self.number_of(trial)))
         self._inner.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> Space:
@@ -244,7 +246,7 @@ class Reproducible(samplers.BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """A value for one setting alone, whatever was drawn before it: an ask may be cut in two."""
-        sampler = self._build(self._seed_of(trial.number, param_name))
+        sampler = self._build(self._seed_of(self.number_of(trial), param_name))
         alone = self._ranges(study, trial, {param_name: param_distribution})
         return sampler.sample_independent(self._seen(study), trial, param_name, alone[param_name])
 
@@ -264,11 +266,11 @@ class Reproducible(samplers.BaseSampler):
 
     def _given(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         """What the trial is given of its point."""
-        seed = self._seed_of(trial.number, "start")
-        return self._guide.point(trial.number, self._told(study), _sign_of(study), seed)
+        seed = self._seed_of(self.number_of(trial), "start")
+        return self._guide.point(self.number_of(trial), self._told(study), _sign_of(study), seed)
 
     def _ranges(self, study: optuna.Study, trial: FrozenTrial, space: Space) -> Space:
-        return self._guide.ranges(trial.number, space, self._told(study), _sign_of(study))
+        return self._guide.ranges(self.number_of(trial), space, self._told(study), _sign_of(study))
 
     def _told(self, study: optuna.Study) -> Callable[[], list[FrozenTrial]]:
         return lambda: list(self._seen(study).get_trials(deepcopy=False))

@@ -111,7 +111,8 @@ def sampler_notes(spec: StudySpec) -> tuple[str, ...]:
     notes = [f"sampler: {plan}"] if plan.why else []
     start = _start(spec, plan)
     if start is not None:
-        around = f", and {EVERY - 1} in {EVERY} of the first {start.count} lie around them"
+        middle = "the best so far" if start.followed else "them"
+        around = f", and {EVERY - 1} in {EVERY} of the first {start.count} lie around {middle}"
         others = around if start.count > 2 else ""  # the second one is drawn from the whole space
         notes.append(f"start: the first trial has the defaults of the training{others}")
     if is_guided(plan.name, spec.search.guided, spec.is_several):
@@ -138,7 +139,8 @@ def _start(spec: StudySpec, plan: Chosen) -> Start | None:
     defaults = _to_start_from(spec, plan.held)
     if not count or not defaults:
         return None
-    return Start({name: distribution_of(name, spec.space[name]) for name in defaults}, defaults, count)
+    space = {name: distribution_of(name, spec.space[name]) for name in defaults}
+    return Start(space, defaults, count, followed=not spec.is_several)
 
 
 def _to_start_from(spec: StudySpec, held: Mapping[str, Any]) -> dict[str, Any]:

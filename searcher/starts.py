@@ -1,48 +1,63 @@
-"""Where a search starts: at the settings that training has by default, then around them. Pure.
+"""Where a search starts: at the settings that training has by default, then around the best so far. Pure.
 
 A sampler that learns draws its first points evenly from the whole space. In a wide space most of them are
 poor, and it learns first where not to look. What a trainer has by default is somebody's experience: there a
-training goes, if not at its best.
+training goes, if not at its best. How far from it others go, and on which side they are better, the first
+trials show: the next ones lie around the best of them, and not beyond one that never began to learn.
 
 Source: Mallik et al., PriorBand: Practical Hyperparameter Optimization in the Age of Deep Learning, NeurIPS
-2023, which draws around a default in the same way all through a search.
+2023, which draws around a default, and around the best so far, all through a search.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState
 
+from searcher.beginnings import begun_in
+from searcher.cliffs import without_dead_ends
+from searcher.foretold import violation
+from searcher.incumbents import best_of
 from searcher.ranges import Numbers, drawn_around, inside
 
 KEPT = 0.5
-"""Chance that a choice is the default one in a trial around it; else all are as likely (house rule)."""
+"""Chance that a choice is the best trial's; else all are as likely (house rule)."""
 
 SPREAD = 1 / 6
-"""Standard deviation of a number around its default, as a share of its range, on the log scale where that has
-one (house rule): a decade of a range of six."""
+"""Standard deviation of a number around the best trial's, as a share of its range, on the log scale where
+that has one (house rule): a decade of a range of six."""
 
-EVERY = 3
+EVERY = 5
 """Every so-manieth of the first trials, from the second one on, is drawn from the whole space, so that the
-sampler knows that as well; the others lie around the defaults (house rule)."""
+sampler knows that as well (house rule)."""
+
+DEAD = 1
+"""Trials that must have died beyond all that lived for a range to end before them (house rule): of the first
+few each is news."""
 
 
 @dataclass(frozen=True)
 class Start:
     """The first points of a study: their `count`, and the `defaults` of the settings that have one in the
-    `space`.
+    `space`. They stay around the defaults unless the trials may be `followed`.
     """
 
     space: Mapping[str, BaseDistribution]
     defaults: Mapping[str, Any]
     count: int
+    followed: bool = True
 
-    def point(self, number: int, seed: int) -> dict[str, Any]:
-        """What the trial of this number begins with: the defaults, or a point around them drawn with `seed`.
+    def point(
+        self, number: int, told: Callable[[], Sequence[FrozenTrial]], sign: float, seed: int
+    ) -> dict[str, Any]:
+        """What the trial of this number begins with: the defaults, or a point around the best of the trials
+        that are `told`, drawn with `seed`. `sign` is 1 for a metric to be minimized, else -1.
 
         Settings without a default are left out: they are the sampler's. Nothing for trials that it draws.
         """
@@ -50,11 +65,20 @@ class Start:
             return {}
         if number == 0:
             return dict(self.defaults)
+        trials = [t for t in told() if t.state in ENDED] if self.followed else []
+        best = best_of(trials, sign, 1)
+        around = {**self.defaults, **best[0].params} if best else self.defaults
+        died = {t.number for t in trials if violation(t) > 0 or math.isinf(begun_in(t.user_attrs))}
+        living = without_dead_ends(self.space, trials, died, DEAD)
         rng = np.random.default_rng(seed)
         return {
-            name: drawn_around(self.space[name], value, SPREAD, KEPT, rng)
-            for name, value in self.defaults.items()
+            name: drawn_around(self.space[name], around[name], SPREAD, KEPT, rng, living[name])
+            for name in self.defaults
         }
+
+
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+"""States of trials that tell something; those that failed do not."""
 
 
 def nearest(distribution: BaseDistribution, value: Any) -> Any:

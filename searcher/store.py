@@ -13,10 +13,11 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from diagnostics.findings import Facts
+from searcher.beginnings import RESULT
 from searcher.claims import OWNER, claims_for
 from searcher.contest import Values
 from searcher.extending import Extension
-from searcher.frozen import ATTEMPTS, RESULT, STATE, reached, result_of
+from searcher.frozen import ATTEMPTS, STATE, reached, result_of
 from searcher.orders import ENDED, ORDER, Order, Orders, orders_of
 from searcher.policy import constraints_of, stand_in
 from searcher.pruning import PruningBoard, judge_of

@@ -14,6 +14,7 @@ import numpy as np
 from diagnostics import Finding, Report, Signals, Verdict, diagnose
 from diagnostics.diagnose import give_verdict, run_rules
 from diagnostics.evidence.starting import has_begun
+from searcher.beginnings import BEGUN
 from searcher.figures import STEP_TIME, figures
 from searcher.spec import Metric, Objective
 from searcher.usage import Usage, UsageLog
@@ -140,9 +141,6 @@ def ranked(metric: Objective, results: Iterable[TrialResult]) -> list[TrialResul
 GROWTH = 1.1
 """How much the steps must have grown since the rules were last asked, unless there is a row that is not
 finite: rules look at all rows, and a long training has many messages."""
-
-BEGUN = "begun_learning"
-"""The fact that says after how many epochs a training was better than guessing."""
 
 
 def row_of(step: int) -> int:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from searcher.beginnings import attributes_of
 from searcher.rehearsal.course import Ended
 from searcher.rehearsal.recordings import Ending, Recording
 from searcher.sampling import sampler_of
@@ -86,11 +87,13 @@ class Proposed:
         self._trials = min(trials, len(recordings))
         self._places = RecordedPoints(spec, recordings)
         self._distributions = distributions(spec)
+        before = sampler_of(searched_by(spec, sampler, seed))
+        before.number_of = lambda _: len(self.apart)  # Optuna counts each point twice, see `next` and `learn`
         self._study = optuna.create_study(
             storage=InMemoryStorage(),
             study_name=spec.name,
             direction=spec.metric.goal,
-            sampler=sampler_of(searched_by(spec, sampler, seed)),
+            sampler=before,
         )
         self._notes: dict[int, dict[str, Any]] = {}  # number -> what the sampler noted when it was asked
 
@@ -128,6 +131,7 @@ class Proposed:
                 value=ended.value,
                 params=dict(recording.params),
                 distributions={name: self._distributions[name] for name in recording.params},
+                user_attrs=attributes_of(recording.begun if recording.begun <= ended.epochs else math.inf),
                 intermediate_values=values,
                 system_attrs=self._notes.pop(ended.number),
                 constraints=dict(recording.constraints) if is_stopped else None,

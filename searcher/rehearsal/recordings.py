@@ -6,12 +6,14 @@ not known, and nothing here guesses it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
 from typing import Any
 
+from searcher.beginnings import BEGUN
 from searcher.policy import constraints_of
 from searcher.spec import StudySpec
 from searcher.summary import sampled_of
@@ -49,7 +51,7 @@ class Recording:
 
     `ending` is how it ends when no pruner stops it before. `value` is what the sampler was told of it: for
     one that was doomed a stand-in. `constraints` says what it violates. `longest` are the epochs it would
-    have had in all.
+    have had in all. It was better than guessing after `begun` epochs, or never, or nobody looked.
     """
 
     number: int
@@ -61,6 +63,7 @@ class Recording:
     longest: float
     seconds: float
     has_stand_in: bool = False
+    begun: float = math.inf
     constraints: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -109,6 +112,7 @@ def _recording(result: TrialResult, longest: float, usual: float) -> Recording:
         longest=whole,
         seconds=result.seconds,
         has_stand_in=stands_in,
+        begun=float(result.facts.get(BEGUN, math.inf)),
         constraints=constraints_of(result),
     )
 

@@ -88,7 +88,11 @@ def test_the_end_never_passes_a_trial_that_lived(rng: np.random.Generator) -> No
         assert not lived or (low <= min(lived) * (1 + 1e-9) and max(lived) <= high * (1 + 1e-9))
 
 
-def test_one_trial_sees_all_of_it_whenever_the_study_has_doubled() -> None:
-    trials = numbered(trial(1e-2, 0.1), trial(1.0, DIED), trial(1.0, DIED))
-    whole = [number for number in range(100) if living_space(number, SPACE, trials, 1.0) == SPACE]
-    assert whole == [1, 2, 4, 8, 16, 32, 64]
+def test_one_trial_may_go_up_to_where_another_died_whenever_the_study_has_doubled() -> None:
+    trials = numbered(trial(1e-2, 0.1), trial(0.1, DIED), trial(0.2, DIED), trial(0.7, DIED))
+    ends: dict[int, Any] = {number: living_space(number, SPACE, trials, 1.0)["rate"] for number in range(100)}
+    farther = [number for number, rate in ends.items() if rate.high > ends[3].high]
+    assert farther == [1, 2, 4, 8, 16, 32, 64]
+    assert ends[16].high == pytest.approx(0.2) and ends[16].low == ends[3].low == 1e-4
+    beyond = numbered(*trials, trial(0.3, 0.4), trial(0.8, DIED))
+    assert rates(beyond)[1] > 0.3, "one lived there with another choice"

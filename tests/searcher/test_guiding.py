@@ -92,6 +92,13 @@ def test_a_setting_that_was_switched_off_lies_around_its_default_or_is_the_sampl
     assert abs(middle(points([trial(0, 0.1, momentum=0.1)], momentum=0.9)) - 0.1) < 0.02
 
 
+def test_points_around_the_best_lie_where_trials_live() -> None:
+    told = [trial(0, 0.1, rate=0.1), trial(1, 9.0, rate=0.2), trial(2, 9.0, rate=0.4)]
+    rates = [Guide(SPACE, None, 10).point(11, lambda: told, 1.0, seed)["rate"] for seed in range(300)]
+    assert 0.15 < max(rates) <= 0.2, "half of the way to the second that died, and no nearer than before"
+    assert min(rates) < 0.05, "a distance is a share of the whole range"
+
+
 def test_a_guide_says_nothing_before_the_sampler_learns() -> None:
     def never() -> list[FrozenTrial]:
         raise AssertionError("nothing is looked at")

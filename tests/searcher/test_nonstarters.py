@@ -14,13 +14,14 @@ from late_trainers import EPOCHS, late
 from made_up_study import made_up_study
 
 from diagnostics import Signals
+from searcher.beginnings import BEGUN
 from searcher.books import Books
 from searcher.goodtrials import KNOWN, MARGIN
 from searcher.nonstarters import LEAST, NonStarters
 from searcher.opening import load_study
 from searcher.repeats import Repeat
 from searcher.spec import Metric, StudySpec
-from searcher.trial import BEGUN, Outcome, Reprieve, TrialCourse, TrialResult
+from searcher.trial import Outcome, Reprieve, TrialCourse, TrialResult
 from trainers.progress import Progress
 
 Call = Callable[..., Any]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import optuna
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from searcher.beginnings import attributes_of
 from searcher.checks import check
 from searcher.sampling import chosen, sampler_notes, sampler_of
 from searcher.space import suggest
@@ -44,9 +47,9 @@ def points(spec: StudySpec, count: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])
 def test_the_first_trial_has_the_defaults_and_the_next_ones_lie_around_them(sampler: str) -> None:
     of_start = [number for number in range(10) if number % EVERY != 1]
-    drawn = points(spec_of({"sampler": sampler}), 10)
+    drawn = points(spec_of({"sampler": sampler}), 10)  # no trial is better than the first
     first, *others = [drawn[number] for number in of_start]
-    assert first == DEFAULTS and len(others) == 6
+    assert first == DEFAULTS and len(others) == 7
     decades = [abs(np.log10(point["learning_rate"]) + 3) for point in others]
     assert 0.2 < np.mean(decades) < 2 and len({point["learning_rate"] for point in others}) == len(others)
     assert all((point["init"] == "normal") == ("init_std" in point) for point in others)
@@ -59,14 +62,72 @@ def test_points_are_spread_as_they_are_said_to_be(rng: np.random.Generator) -> N
         "kind": CategoricalDistribution(["a", "b", "c", "d"]),
     }
     start = Start(space, {"rate": 1e-3, "width": 300, "kind": "b"}, 10_000)
-    drawn = [start.point(number, int(rng.integers(2**32))) for number in range(2, 8000, EVERY)]
+    drawn = [start.point(number, list, 1.0, int(rng.integers(2**32))) for number in range(2, 8000, EVERY)]
     assert np.std([np.log10(point["rate"]) for point in drawn]) == pytest.approx(6 * SPREAD, rel=0.1)
     assert np.std([point["width"] for point in drawn]) == pytest.approx(600 * SPREAD, rel=0.1)
     assert {type(point["width"]) for point in drawn} == {int}
     share = np.mean([point["kind"] == "b" for point in drawn])
     assert share == pytest.approx(KEPT + (1 - KEPT) / 4, abs=0.04)
-    assert start.point(10_000, 0) == {}, "a trial that is the sampler's"
-    assert start.point(1, 0) == start.point(4, 0) == {}, "one that is drawn from the whole space"
+    assert start.point(10_000, list, 1.0, 0) == {}, "a trial that is the sampler's"
+    whole = [start.point(number, list, 1.0, 0) for number in (1, 1 + EVERY)]
+    assert whole == [{}, {}], "drawn from the whole space"
+
+
+RATE = FloatDistribution(1e-5, 10.0, log=True)
+
+
+def tried(number: int, rate: float, value: float, begun: float = 1.0, **more: Any) -> FrozenTrial:
+    """A trial with this rate that came to this value, and was better than guessing after so many epochs."""
+    state = more.pop("state", TrialState.COMPLETE)
+    made = create_trial(
+        state=state,
+        value=value if state is TrialState.COMPLETE else None,
+        params={"rate": rate, "kind": "b"},
+        distributions={"rate": RATE, "kind": CategoricalDistribution(["a", "b"])},
+        user_attrs=attributes_of(begun),
+        **more,
+    )
+    made.number = number
+    return made
+
+
+def drawn_after(trials: list[FrozenTrial], sign: float = 1.0, followed: bool = True) -> list[dict[str, Any]]:
+    space = {"rate": RATE, "kind": CategoricalDistribution(["a", "b"])}
+    start = Start(space, {"rate": 1e-3, "kind": "a"}, 10, followed)
+    return [start.point(2, lambda: trials, sign, seed) for seed in range(2000)]
+
+
+def middle_rate(points: list[dict[str, Any]]) -> float:
+    return float(np.median([point["rate"] for point in points]))
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_points_lie_around_the_best_trial_so_far(sign: float) -> None:
+    poor, good = tried(0, 1e-3, sign * 2.0), tried(1, 0.05, sign * 1.0)
+    bound = tried(2, 1e-4, sign * 0.5, constraints={"too-large": 1.0})
+    found = drawn_after([poor, good, bound], sign)
+    assert middle_rate(found) == pytest.approx(0.05, rel=0.5)
+    assert np.mean([point["kind"] == "b" for point in found]) == pytest.approx(KEPT + (1 - KEPT) / 2, abs=0.1)
+    assert middle_rate(drawn_after([poor, good], sign, followed=False)) == pytest.approx(1e-3, rel=0.5)
+
+
+def test_points_lie_not_beyond_a_trial_that_never_began_to_learn() -> None:
+    lived, slow = tried(0, 1e-3, 1.0), tried(1, 1e-4, 2.0, begun=math.inf, state=TrialState.PRUNED)
+    doomed = tried(2, 0.1, 3.0, constraints={"diverging": 1.0})
+    lost = tried(3, 2e-3, 9.0, begun=math.inf, state=TrialState.FAIL)
+    rates = [point["rate"] for point in drawn_after([lived, slow, doomed, lost])]
+    assert 10**-3.5 <= min(rates) < 5e-4, "half of the way to the one that did not begin"
+    assert 3e-3 < max(rates) <= 1e-2, "and to the doomed one; who failed says nothing"
+    unknown = [tried(0, 1e-3, 1.0, begun=math.inf), tried(1, 1e-4, 2.0, begun=math.inf)]
+    rates = [point["rate"] for point in drawn_after(unknown)]
+    assert min(rates) < 1e-4 and max(rates) > 0.1, "nobody looked when trainings began"
+
+
+def test_a_study_with_several_metrics_stays_around_the_defaults() -> None:
+    both = {"metric": [{"name": "val_accuracy"}, {"name": "parameters"}]}
+    for follows, parts in ((True, {}), (False, both)):
+        sampler = sampler_of(spec_of(**parts))
+        assert sampler._guide.start is not None and sampler._guide.start.followed is follows
 
 
 def test_what_no_range_holds_begins_where_it_is_nearest(rng: np.random.Generator) -> None:
