@@ -177,6 +177,8 @@ def _needed(curves: Curves) -> dict[str, float]:
     medians = {name: np.median(curve, axis=0) for name, curve in curves.items()}
     target = float(medians[rival][-1])
     needed = {name: _first(median, target) for name, median in medians.items()}
+    if not needed[rival]:  # the best rival has learnt nothing: all are there from the start
+        return dict.fromkeys(needed, 1.0)
     return {name: epochs / needed[rival] for name, epochs in needed.items()}
 
 

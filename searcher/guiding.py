@@ -22,7 +22,7 @@ Told = Callable[[], Sequence[FrozenTrial]]
 @dataclass(frozen=True)
 class Guide:
     """The first points are those of `start`. From the trial of the number `since` on, every second one lies
-    around the best trials, and the ranges of the others end where trials only died.
+    around the best trials, and the ranges of all end where trials only died.
 
     `space` holds every setting that is searched. Signs are 1 for a metric to be minimized, -1 for one to be
     maximized.

@@ -52,7 +52,8 @@ def around_the_best(
 
     Of `trials` as a sampler is told them (see `foretold`) those that violate no constraint; `sign` is 1 for a
     metric to be minimized, -1 for one to be maximized. A setting that it does not have, since a condition
-    switches it off, lies around its default, where there is one; it may be switched on here.
+    switches it off, lies around its default, where there is one; it may be switched on here. Numbers stay in
+    the `living` part of the `space`, where that is known.
     """
     best = best_of(trials, sign, BEST)
     if not best:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 from diagnostics.evidence.starting import soon_begins
-from searcher.beginnings import BEGUN
+from searcher.beginnings import begun_at
 from searcher.goodtrials import MARGIN, GoodTrials, counts
 from searcher.spec import StudySpec
 from searcher.trial import TrialCourse, TrialResult
@@ -37,7 +37,8 @@ class NonStarters:
     def add(self, result: TrialResult) -> None:
         """A trial has ended."""
         if counts(result):
-            self._begun.add(result, float(result.facts.get(BEGUN, math.inf)))
+            begun = begun_at(result.facts)
+            self._begun.add(result, math.inf if begun is None else begun)
 
     def why(self, course: TrialCourse) -> str:
         """Why a trial is given up, as a sentence; empty when it is not."""

@@ -116,7 +116,7 @@ def sampler_notes(spec: StudySpec) -> tuple[str, ...]:
         others = around if start.count > 2 else ""  # the second one is drawn from the whole space
         notes.append(f"start: the first trial has the defaults of the training{others}")
     if is_guided(plan.name, spec.search.guided, spec.is_several):
-        notes.append("guided: half of the later trials lie around the best, the others not where trials died")
+        notes.append("guided: half of the later trials lie around the best, all of them where trials live")
     return tuple(notes)
 
 

@@ -11,8 +11,7 @@ Source: Mallik et al., PriorBand: Practical Hyperparameter Optimization in the A
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +19,8 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from searcher.beginnings import begun_in
+from searcher.beginnings import learnt_in
 from searcher.cliffs import without_dead_ends
-from searcher.foretold import violation
 from searcher.incumbents import best_of
 from searcher.ranges import Numbers, drawn_around, inside
 
@@ -37,9 +35,13 @@ EVERY = 5
 """Every so-manieth of the first trials, from the second one on, is drawn from the whole space, so that the
 sampler knows that as well (house rule)."""
 
-DEAD = 1
+DEAD, DEAD_OF_ENDS = 1, 2
 """Trials that must have died beyond all that lived for a range to end before them (house rule): of the first
-few each is news."""
+few each is news. Twice as many where the default is the end of the range, as that of a dropout is: all lie on
+one side of it, and what one died of is seldom that."""
+
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+"""States of trials that tell something; those that failed do not."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +70,29 @@ class Start:
         trials = [t for t in told() if t.state in ENDED] if self.followed else []
         best = best_of(trials, sign, 1)
         around = {**self.defaults, **best[0].params} if best else self.defaults
-        died = {t.number for t in trials if violation(t) > 0 or math.isinf(begun_in(t.user_attrs))}
-        living = without_dead_ends(self.space, trials, died, DEAD)
+        living = self._living(trials, {t.number for t in best})
         rng = np.random.default_rng(seed)
         return {
             name: drawn_around(self.space[name], around[name], SPREAD, KEPT, rng, living[name])
             for name in self.defaults
         }
 
+    def _living(self, trials: Sequence[FrozenTrial], best: Container[int]) -> dict[str, BaseDistribution]:
+        """The space without those ends of its ranges where trials only died: were doomed, or never better
+        than guessing. Those of which nobody could tell say nothing; the `best` ones lived.
+        """
+        learnt = {t.number: t.number in best or learnt_in(t.user_attrs) for t in trials}
+        known = [t for t in trials if learnt[t.number] is not None]
+        died = {number for number, has in learnt.items() if has is False}
+        return {
+            name: without_dead_ends({name: distribution}, known, died, self._dead(name))[name]
+            for name, distribution in self.space.items()
+        }
 
-ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
-"""States of trials that tell something; those that failed do not."""
+    def _dead(self, name: str) -> int:
+        numbers = self.space[name]
+        at_end = isinstance(numbers, Numbers) and self.defaults[name] in (numbers.low, numbers.high)
+        return DEAD_OF_ENDS if at_end else DEAD
 
 
 def nearest(distribution: BaseDistribution, value: Any) -> Any:

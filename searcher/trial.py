@@ -14,7 +14,7 @@ import numpy as np
 from diagnostics import Finding, Report, Signals, Verdict, diagnose
 from diagnostics.diagnose import give_verdict, run_rules
 from diagnostics.evidence.starting import has_begun
-from searcher.beginnings import BEGUN
+from searcher.beginnings import BEGUN, NEVER
 from searcher.figures import STEP_TIME, figures
 from searcher.spec import Metric, Objective
 from searcher.usage import Usage, UsageLog
@@ -202,7 +202,8 @@ class TrialCourse:
             self._so_far = None
         if not self.has_begun and (is_looked_at or progress.metrics):
             self.has_begun = has_begun(self.signals, self.facts)
-            self.facts |= {BEGUN: progress.epoch} if self.has_begun else {}
+            if self.has_begun is not None:
+                self.facts[BEGUN] = progress.epoch if self.has_begun else NEVER
         return self.findings
 
     def let_run(self, reprieve: Reprieve) -> bool:

@@ -30,11 +30,13 @@ ROWS, FEWEST = 3, 6
 def has_begun(signals: Signals, facts: Facts) -> bool | None:
     """Whether the losses of the newest third of the steps lie below 0.97 T, in the middle, or one of an
     evaluation does, where no dropout and no augmentation make it hard; None where T is unknown, or there are
-    too few steps yet.
+    too few steps yet, the newest of them with a finite loss.
     """
     trivial = trivial_loss(signals, facts)
-    if "loss" not in signals or len(signals["loss"]) < FEWEST or not math.isfinite(trivial):
+    if "loss" not in signals or not len(signals["loss"]) or not math.isfinite(trivial):
         return None
+    if len(signals["loss"]) < FEWEST:
+        return None if math.isfinite(signals["loss"].values[-1]) else False
     if any(np.any(signals[name].values < LEARNT * trivial) for name in EVALUATED if name in signals):
         return True
     t, x = signals["loss"].steps, signals["loss"].values
@@ -48,6 +50,8 @@ def soon_begins(signals: Signals, facts: Facts) -> bool:
     """
     x = signals["loss"].values
     half = len(x) // 2
+    if not half:
+        return False
     older, newer = float(np.median(x[:half])), float(np.median(x[-half:]))
     if not 0 < newer < older < math.inf:
         return False

@@ -88,7 +88,8 @@ class Proposed:
         self._places = RecordedPoints(spec, recordings)
         self._distributions = distributions(spec)
         before = sampler_of(searched_by(spec, sampler, seed))
-        before.number_of = lambda _: len(self.apart)  # Optuna counts each point twice, see `next` and `learn`
+        numbers = [recording.number for recording in recordings]  # as the study gave them, with its gaps
+        before.number_of = lambda _: numbers[len(self.apart)]
         self._study = optuna.create_study(
             storage=InMemoryStorage(),
             study_name=spec.name,
@@ -131,7 +132,7 @@ class Proposed:
                 value=ended.value,
                 params=dict(recording.params),
                 distributions={name: self._distributions[name] for name in recording.params},
-                user_attrs=attributes_of(recording.begun if recording.begun <= ended.epochs else math.inf),
+                user_attrs=attributes_of(recording.learnt_by(max(ended.values, default=0))),
                 intermediate_values=values,
                 system_attrs=self._notes.pop(ended.number),
                 constraints=dict(recording.constraints) if is_stopped else None,

@@ -6,14 +6,13 @@ not known, and nothing here guesses it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
 from typing import Any
 
-from searcher.beginnings import BEGUN
+from searcher.beginnings import begun_at, came_to_learn
 from searcher.policy import constraints_of
 from searcher.spec import StudySpec
 from searcher.summary import sampled_of
@@ -21,6 +20,9 @@ from searcher.trial import Outcome, TrialResult
 
 TIMEOUT = "timeout"
 """The kind of the finding on a trial that ran out of time, which it would do again."""
+
+ROUNDING = 1e-9
+"""Evaluations by which a clock of epochs may seem to be late."""
 
 OVERLAP = 0.01
 """Seconds that two trials of one slot may seem to share, by the clocks' coarseness."""
@@ -51,7 +53,8 @@ class Recording:
 
     `ending` is how it ends when no pruner stops it before. `value` is what the sampler was told of it: for
     one that was doomed a stand-in. `constraints` says what it violates. `longest` are the epochs it would
-    have had in all. It was better than guessing after `begun` epochs, or never, or nobody looked.
+    have had in all. It was better than guessing after `begun` epochs, at infinity when never, None
+    when nobody could tell; `learnt` says whether that was so at its end, and it was not doomed.
     """
 
     number: int
@@ -63,8 +66,16 @@ class Recording:
     longest: float
     seconds: float
     has_stand_in: bool = False
-    begun: float = math.inf
+    begun: float | None = None
+    learnt: bool | None = None
     constraints: Mapping[str, float] = field(default_factory=dict)
+
+    def learnt_by(self, due: int) -> bool | None:
+        """Whether it had begun to learn when its evaluation `due`, or its end, was there."""
+        there = next((evaluated for evaluated in self.evaluations if evaluated.due == due), None)
+        if there is None or there is self.evaluations[-1] or self.begun is None:
+            return self.learnt
+        return self.begun * there.due / there.epochs < due + 1 - ROUNDING
 
 
 def recordings_of(results: Sequence[TrialResult]) -> list[Recording]:
@@ -100,6 +111,7 @@ def _recording(result: TrialResult, longest: float, usual: float) -> Recording:
     values = dict(sorted(result.values.items()))
     if stands_in and values:
         del values[max(values)]  # the stand-in, which the store keeps behind them
+    begun = begun_at(result.facts)
     planned = result.facts.get("epochs", result.settings.get("epochs", longest))
     whole = max(result.epochs, float(planned) if isinstance(planned, int | float) else longest)
     return Recording(
@@ -112,7 +124,8 @@ def _recording(result: TrialResult, longest: float, usual: float) -> Recording:
         longest=whole,
         seconds=result.seconds,
         has_stand_in=stands_in,
-        begun=float(result.facts.get(BEGUN, math.inf)),
+        begun=begun,
+        learnt=came_to_learn(begun, result.outcome.value),
         constraints=constraints_of(result),
     )
 

@@ -35,6 +35,8 @@ def test_an_evaluation_below_it_says_so_too() -> None:
 
 def test_nothing_is_said_of_few_steps_or_where_the_loss_of_guessing_is_unknown() -> None:
     assert has_begun(course([1.0] * (FEWEST - 1)), FACTS) is None
+    assert has_begun(course([1.0, math.nan]), FACTS) is has_begun(course([math.inf]), FACTS) is False
+    assert not soon_begins(course([math.inf]), FACTS)
     assert has_begun(course([1.0] * FEWEST), FACTS) is True
     assert has_begun(course([1.0] * 50), {}) is None
     assert has_begun(course([1.0] * 50), {**FACTS, "loss_name": "hinge"}) is None

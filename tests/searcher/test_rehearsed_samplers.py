@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 from recorded_trials import COMPLETED, made_up, trial
 
@@ -19,9 +21,11 @@ from searcher.opening import load_study
 from searcher.pruning import build_judge
 from searcher.rehearsal.compare import Wanted, rehearsal_of
 from searcher.rehearsal.course import rehearse
-from searcher.rehearsal.points import Proposed, RecordedPoints
-from searcher.rehearsal.recordings import Ending, Recording, recordings_of
+from searcher.rehearsal.points import Proposed, RecordedPoints, searched_by
+from searcher.rehearsal.recordings import Ending, Evaluated, Recording, recordings_of
 from searcher.rehearsal.words import conclusion
+from searcher.sampling import sampler_of
+from searcher.space import suggest
 from searcher.spec import Named
 from searcher.study import Places, run_study
 
@@ -108,6 +112,29 @@ def test_a_sampler_asks_again_for_the_very_points_of_its_study(sampler: str, tmp
     ends = rehearse(order, build_judge("asha", {}, Contest(spec.name, spec.metric.goal)))
     assert order.apart == [0.0] * 18 and [end.recording.number for end in ends] == [*range(18)]
     assert any(end.ending is not Ending.COMPLETED for end in ends), "what the pruner stopped is told alike"
+
+
+def test_a_sampler_asks_again_for_the_points_of_a_study_with_a_trial_that_failed() -> None:
+    space = {"rate": {"low": 1e-4, "high": 1.0, "log": True}}
+    spec, sampler = made_up(space), Named(name="random")
+    drawn = sampler_of(searched_by(spec, sampler, 5))
+    study = optuna.create_study(sampler=drawn)
+    params = [dict(suggest(study.ask(), spec).sampled) for _ in range(8)]
+    known = [recording(n, point) for n, point in enumerate(params) if n not in (2, 5)]
+    order = Proposed(spec, known, sampler, 5, 99)
+    rehearse(order, build_judge("none", {}, CONTEST))
+    assert order.apart == [0.0] * 6
+
+
+def test_a_rehearsed_trial_had_begun_to_learn_when_its_study_saw_it() -> None:
+    evaluations = tuple(Evaluated(due, 1.0, due / 2) for due in (1, 2, 3))
+    seen = Recording(0, {}, Ending.COMPLETED, 1.0, evaluations, 1.5, 1.5, 1.0, begun=4 / 7, learnt=True)
+    assert [seen.learnt_by(due) for due in (1, 2, 3)] == [True] * 3, (
+        "the first was due at the fourth of 7 steps"
+    )
+    late = replace(seen, begun=1.0)
+    assert [late.learnt_by(due) for due in (1, 2, 3)] == [False, True, True]
+    assert [replace(seen, begun=None, learnt=None).learnt_by(due) for due in (1, 3)] == [None, None]
 
 
 def test_a_sampler_that_learns_finds_the_best_clearly_sooner_than_random_order() -> None:

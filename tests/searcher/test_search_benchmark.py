@@ -69,6 +69,8 @@ def test_what_is_aimed_at_is_said_with_how_far_it_hangs_on_the_seeds() -> None:
     epochs, dead = aims_of(task, [*slow, *quick, searched("ours", 9, 0.95, 0.9, 0.9, 0.9)])
     assert (epochs.value, epochs.low, epochs.high, epochs.most) == (0.5, 0.5, 0.5, 0.5)
     assert (dead.value, dead.most) == (0.5, 0.25), "one of two; of a seed that one has alone nothing is said"
+    idle = [searched("tpe-halving", seed, 1.0, 1.0, 1.0, 1.0) for seed in range(5)]
+    assert aims_of(task, [*idle, *quick])[0].value == 1.0, "there is nothing to come up to"
     assert not aims_of(task, [searched("tpe", 0, 0.5), searched("ours", 1, 0.5)]), "no seed of both"
     never = [searched("ours", seed, 0.95, 0.9, 0.9, 0.9) for seed in range(3, 5)]
     epochs, _ = aims_of(task, [*slow, *quick[:3], *never])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from searcher.beginnings import attributes_of
+from searcher.beginnings import RESULT, attributes_of
 from searcher.checks import check
 from searcher.sampling import chosen, sampler_notes, sampler_of
 from searcher.space import suggest
@@ -34,20 +33,27 @@ def spec_of(search: dict[str, Any] | None = None, **parts: Any) -> StudySpec:
     return StudySpec.model_validate({"name": "first", "space": SPACE, "search": whole, **parts})
 
 
+def tell(study: optuna.Study, trial: optuna.Trial, point: dict[str, Any]) -> None:
+    """The first is the best; those with a low rate do not begin to learn."""
+    for name, value in attributes_of(point.get("learning_rate", 1.0) > 3e-4).items():
+        trial.set_user_attr(name, value)
+    study.tell(trial, float(trial.number > 0) + point.get("dropout", 0.0))
+
+
 def points(spec: StudySpec, count: int) -> list[dict[str, Any]]:
     study = optuna.create_study(sampler=sampler_of(spec))
     found = []
     for _ in range(count):
         trial = study.ask()
         found.append(dict(suggest(trial, spec).sampled))
-        study.tell(trial, 1.0)
+        tell(study, trial, found[-1])
     return found
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])
 def test_the_first_trial_has_the_defaults_and_the_next_ones_lie_around_them(sampler: str) -> None:
     of_start = [number for number in range(10) if number % EVERY != 1]
-    drawn = points(spec_of({"sampler": sampler}), 10)  # no trial is better than the first
+    drawn = points(spec_of({"sampler": sampler}), 10)  # none is better than the first
     first, *others = [drawn[number] for number in of_start]
     assert first == DEFAULTS and len(others) == 7
     decades = [abs(np.log10(point["learning_rate"]) + 3) for point in others]
@@ -62,7 +68,7 @@ def test_points_are_spread_as_they_are_said_to_be(rng: np.random.Generator) -> N
         "kind": CategoricalDistribution(["a", "b", "c", "d"]),
     }
     start = Start(space, {"rate": 1e-3, "width": 300, "kind": "b"}, 10_000)
-    drawn = [start.point(number, list, 1.0, int(rng.integers(2**32))) for number in range(2, 8000, EVERY)]
+    drawn = [start.point(number, list, 1.0, int(rng.integers(2**32))) for number in range(2, 9990, EVERY)]
     assert np.std([np.log10(point["rate"]) for point in drawn]) == pytest.approx(6 * SPREAD, rel=0.1)
     assert np.std([point["width"] for point in drawn]) == pytest.approx(600 * SPREAD, rel=0.1)
     assert {type(point["width"]) for point in drawn} == {int}
@@ -76,15 +82,18 @@ def test_points_are_spread_as_they_are_said_to_be(rng: np.random.Generator) -> N
 RATE = FloatDistribution(1e-5, 10.0, log=True)
 
 
-def tried(number: int, rate: float, value: float, begun: float = 1.0, **more: Any) -> FrozenTrial:
-    """A trial with this rate that came to this value, and was better than guessing after so many epochs."""
+def tried(number: int, rate: float, value: float, learnt: bool | None = True, **more: Any) -> FrozenTrial:
+    """A trial with this rate that came to this value, and began to learn, or not, or nobody could tell."""
     state = more.pop("state", TrialState.COMPLETE)
+    attributes = attributes_of(learnt)
+    if "outcome" in more:
+        attributes[RESULT]["outcome"] = more.pop("outcome")
     made = create_trial(
         state=state,
         value=value if state is TrialState.COMPLETE else None,
         params={"rate": rate, "kind": "b"},
         distributions={"rate": RATE, "kind": CategoricalDistribution(["a", "b"])},
-        user_attrs=attributes_of(begun),
+        user_attrs=attributes,
         **more,
     )
     made.number = number
@@ -111,16 +120,49 @@ def test_points_lie_around_the_best_trial_so_far(sign: float) -> None:
     assert middle_rate(drawn_after([poor, good], sign, followed=False)) == pytest.approx(1e-3, rel=0.5)
 
 
+def rates_after(*trials: FrozenTrial) -> list[float]:
+    return [point["rate"] for point in drawn_after(list(trials))]
+
+
 def test_points_lie_not_beyond_a_trial_that_never_began_to_learn() -> None:
-    lived, slow = tried(0, 1e-3, 1.0), tried(1, 1e-4, 2.0, begun=math.inf, state=TrialState.PRUNED)
-    doomed = tried(2, 0.1, 3.0, constraints={"diverging": 1.0})
-    lost = tried(3, 2e-3, 9.0, begun=math.inf, state=TrialState.FAIL)
-    rates = [point["rate"] for point in drawn_after([lived, slow, doomed, lost])]
+    lived, slow = tried(0, 1e-3, 1.0), tried(1, 1e-4, 2.0, learnt=False, state=TrialState.PRUNED)
+    doomed = tried(2, 0.1, 3.0, outcome="doomed", constraints={"diverging": 1.0})
+    lost = tried(3, 2e-3, 9.0, learnt=False, state=TrialState.FAIL)
+    rates = rates_after(lived, slow, doomed, lost)
     assert 10**-3.5 <= min(rates) < 5e-4, "half of the way to the one that did not begin"
     assert 3e-3 < max(rates) <= 1e-2, "and to the doomed one; who failed says nothing"
-    unknown = [tried(0, 1e-3, 1.0, begun=math.inf), tried(1, 1e-4, 2.0, begun=math.inf)]
-    rates = [point["rate"] for point in drawn_after(unknown)]
-    assert min(rates) < 1e-4 and max(rates) > 0.1, "nobody looked when trainings began"
+
+
+def test_trials_of_which_nobody_could_tell_end_no_range() -> None:
+    lived, short = tried(0, 1e-3, 1.0), tried(1, 1e-4, 2.0, learnt=None)
+    large = tried(2, 2e-3, 2.0, learnt=None, state=TrialState.PRUNED, constraints={"parameters": 9.0})
+    wide = tried(3, 3e-3, 2.0, outcome="infeasible", state=TrialState.PRUNED, constraints={"size": 9.0})
+    for trials in ([lived, short, large, wide], [short, large]):
+        rates = rates_after(*trials)
+        assert min(rates) < 1e-4 and max(rates) > 5e-3
+    best = tried(4, 0.5, 0.1, learnt=None)
+    assert middle_rate(drawn_after([lived, tried(5, 0.4, 3.0, learnt=False), best])) > 0.1, "it lived, surely"
+
+
+def test_where_the_default_is_the_end_of_a_range_one_death_does_not_hold_all_others_there() -> None:
+    def dropouts(*died: float) -> list[float]:
+        space = {"dropout": FloatDistribution(0.0, 0.6)}
+        trials = [made(0, 0.0, True), *(made(n, value, False) for n, value in enumerate(died, 1))]
+        start = Start(space, {"dropout": 0.0}, 10)
+        return [start.point(9, lambda: trials, 1.0, seed)["dropout"] for seed in range(200)]
+
+    def made(number: int, dropout: float, learnt: bool) -> FrozenTrial:
+        one = create_trial(
+            value=1.0 + number,
+            params={"dropout": dropout},
+            distributions={"dropout": FloatDistribution(0.0, 0.6)},
+            user_attrs=attributes_of(learnt),
+        )
+        one.number = number
+        return one
+
+    assert max(dropouts(0.02)) > 0.15
+    assert 0.1 < max(dropouts(0.02, 0.3)) <= 0.15, "half of the way to the second"
 
 
 def test_a_study_with_several_metrics_stays_around_the_defaults() -> None:
@@ -184,7 +226,7 @@ def test_a_study_that_goes_on_starts_as_the_one_that_was_never_stopped() -> None
         study.sampler = sampler_of(spec)
         trial = study.ask()
         assert suggest(trial, spec).sampled == whole[place]
-        study.tell(trial, 1.0)
+        tell(study, trial, whole[place])
 
 
 @pytest.mark.parametrize(("start", "name"), [("defaults", "gp"), ("anywhere", "random")])
