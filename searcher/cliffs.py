@@ -42,21 +42,23 @@ def living_space(
     told = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     worst = max((sign * trial.values[0] for trial in told), default=0.0)
     died = {t.number for t in told if violation(t) > 0 or sign * t.values[0] >= worst}
-    return without_dead_ends(space, told, died, DEAD, way=1.0 if _is_power_of_two(number) else HALF)
+    way = 1.0 if _is_power_of_two(number) else HALF
+    return without_dead_ends(space, told, died, dict.fromkeys(space, DEAD), way)
 
 
 def without_dead_ends(
     space: Mapping[str, BaseDistribution],
     trials: Sequence[FrozenTrial],
     died: Container[int],
-    dead: int,
+    dead: Mapping[str, int],
     way: float = HALF,
 ) -> dict[str, BaseDistribution]:
-    """A space whose ranges end on the `way` from the outermost of the trials that lived to the one that is
-    the `dead`-th of those that died beyond it. `died` are the numbers of all that died.
+    """A space whose ranges end on the `way` from the outermost of the trials that lived to the first, second
+    or so of those that died beyond it, as `dead` says of each setting. `died` are the numbers of all that
+    died.
     """
     values = {name: {t.number: t.params[name] for t in trials if name in t.params} for name in space}
-    return {name: _cut(space[name], values[name], died, dead, way) for name in space}
+    return {name: _cut(space[name], values[name], died, dead[name], way) for name in space}
 
 
 def _is_power_of_two(number: int) -> bool:

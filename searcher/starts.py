@@ -84,15 +84,13 @@ class Start:
         learnt = {t.number: t.number in best or learnt_in(t.user_attrs) for t in trials}
         known = [t for t in trials if learnt[t.number] is not None]
         died = {number for number, has in learnt.items() if has is False}
-        return {
-            name: without_dead_ends({name: distribution}, known, died, self._dead(name))[name]
-            for name, distribution in self.space.items()
-        }
+        dead = {name: DEAD_OF_ENDS if self._is_end(name) else DEAD for name in self.space}
+        return without_dead_ends(self.space, known, died, dead)
 
-    def _dead(self, name: str) -> int:
+    def _is_end(self, name: str) -> bool:
+        """Whether the default of a setting is the end of its range."""
         numbers = self.space[name]
-        at_end = isinstance(numbers, Numbers) and self.defaults[name] in (numbers.low, numbers.high)
-        return DEAD_OF_ENDS if at_end else DEAD
+        return isinstance(numbers, Numbers) and self.defaults[name] in (numbers.low, numbers.high)
 
 
 def nearest(distribution: BaseDistribution, value: Any) -> Any:
