@@ -16,8 +16,9 @@ tell: after too few steps, or where it is not known how well guessing does."""
 NEVER = "never"
 """What it says of one that was not, up to its end."""
 
-DOOMED = "doomed"
-"""The outcome of a trial that cannot recover, in its record."""
+DOOMED, INFEASIBLE = "doomed", "infeasible"
+"""The outcomes, in its record, of a trial that cannot recover, and of one that violates a constraint of the
+study file, which may be stopped before it has begun to learn."""
 
 
 def begun_at(facts: Mapping[str, Any]) -> float | None:
@@ -29,7 +30,9 @@ def begun_at(facts: Mapping[str, Any]) -> float | None:
 
 def came_to_learn(begun: float | None, outcome: str) -> bool | None:
     """Whether a trial that ended so had begun to learn, and was not doomed; None when nobody could tell."""
-    return None if begun is None else math.isfinite(begun) and outcome != DOOMED
+    if begun is None or (math.isinf(begun) and outcome == INFEASIBLE):
+        return None
+    return math.isfinite(begun) and outcome != DOOMED
 
 
 def learnt_in(attributes: Mapping[str, Any]) -> bool | None:
