@@ -3,7 +3,8 @@
 A model of the trials is least sure at the ends of ranges, and takes a rate of ten that killed a training with
 one optimizer for no news of another one. So a wide range costs it dead trials at both ends, for each choice.
 It is shown a range that ends half of the way between the outermost trial that lived and the second one that
-died beyond: as trials live there the end moves outwards, as they die inwards, which is a bisection.
+died beyond: as trials live there the end moves outwards, as they die inwards, which is a bisection. The first
+points of a search keep off in the same way (see `starts`), with an own measure of who died.
 
 Notation
     z    place of a number in its range, 0 to 1 (see `ranges`)
